@@ -1,0 +1,60 @@
+"""
+Long, dangerous work beside a Django project's requests, done safely.
+
+Names are looked up when they are asked for: `import upkeep` needs no settings.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from upkeep.exceptions import (
+        AlreadyActive,
+        InvalidParameters,
+        InvalidTransition,
+        UpkeepError,
+    )
+    from upkeep.runs.models import Run
+    from upkeep.tasks.base import Job, Task
+    from upkeep.tasks.parameters import parameter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # What developers write
+    "Job",
+    "Task",
+    "parameter",
+    # How runs are started
+    "enqueue",
+    # What can go wrong
+    "AlreadyActive",
+    "InvalidParameters",
+    "InvalidTransition",
+    "UpkeepError",
+]
+
+_HOMES = {
+    "Job": "upkeep.tasks.base",
+    "Task": "upkeep.tasks.base",
+    "parameter": "upkeep.tasks.parameters",
+    "AlreadyActive": "upkeep.exceptions",
+    "InvalidParameters": "upkeep.exceptions",
+    "InvalidTransition": "upkeep.exceptions",
+    "UpkeepError": "upkeep.exceptions",
+}
+
+
+def enqueue(label: str, /, **parameters: Any) -> Run:
+    """Start the task with that label; see `Task.enqueue`. Raises TaskNotFound too."""
+    from upkeep.tasks import registry
+
+    return registry.get(label).enqueue(**parameters)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

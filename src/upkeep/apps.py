@@ -1,0 +1,23 @@
+"""Upkeep as a Django app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class UpkeepConfig(AppConfig):
+    """Find the tasks of the project, and open the one door upwards."""
+
+    name = "upkeep"
+    verbose_name = _("Upkeep")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from upkeep import checks  # noqa: F401 - registers itself
+        from upkeep.dispatch import enqueue, messages
+        from upkeep.port import port
+        from upkeep.tasks import registry
+
+        port.enqueue = enqueue.enqueue
+        port.run_now = enqueue.run_now
+        port.call_worker = messages.send
+        registry.discover()

@@ -1,0 +1,53 @@
+"""The queue of django-tasks-db: a table, by default beside our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import router
+from django.utils import timezone
+
+from django_tasks_db.models import DBTaskResult
+from upkeep.compat import TaskResultStatus
+from upkeep.dispatch.brokers import Broker
+from upkeep.dispatch.messages import PATH
+
+# How long a message that is over stays, for those who want to see it.
+KEEP = timedelta(hours=1)
+PRUNE_AT_MOST = 1000
+
+
+class DatabaseBroker(Broker):
+    """Messages are rows: they can be written in the transaction of the run's row."""
+
+    has_worker = True
+
+    def writes_to(self) -> str:
+        return router.db_for_write(DBTaskResult)
+
+    def holds(self, message_id: str) -> bool:
+        try:
+            return DBTaskResult.objects.filter(
+                pk=message_id, status=TaskResultStatus.READY
+            ).exists()
+        except ValidationError:  # It is no id of this queue.
+            return False
+
+    def worker_command(self, queues: Sequence[str]) -> list[str]:
+        # Reloading would run our messages in a thread, where no signal arrives.
+        return [
+            "db_worker",
+            "--no-reload",
+            "--no-startup-delay",
+            f"--backend={self.backend.alias}",
+            f"--queue-name={','.join(queues) or '*'}",
+        ]
+
+    def prune(self) -> int:
+        over = DBTaskResult.objects.finished().filter(
+            task_path=PATH, finished_at__lt=timezone.now() - KEEP
+        )
+        ids = list(over.order_by().values_list("pk", flat=True)[:PRUNE_AT_MOST])
+        return DBTaskResult.objects.filter(pk__in=ids).delete()[0]

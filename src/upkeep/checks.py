@@ -1,0 +1,105 @@
+"""What can be found wrong before anything runs: system checks, each with its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from upkeep.compat import InvalidTaskBackend, task_backends
+from upkeep.conf import Conf
+from upkeep.dispatch import messages
+from upkeep.exceptions import QueueRefused
+from upkeep.tasks import registry
+
+DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
+
+
+@register("upkeep")
+def check_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check every key of `settings.UPKEEP`."""
+    given = getattr(settings, "UPKEEP", {})
+    return [*_unknown_keys(given), *_wrong_values(given)]
+
+
+def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    known = [field.name for field in fields(Conf)]
+    for name in given:
+        if name not in known:
+            yield Error(
+                f"UPKEEP has no setting {name!r}.",
+                hint=f"There are: {', '.join(known)}.",
+                id="upkeep.E001",
+            )
+
+
+def _wrong_values(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    for name in DURATIONS:
+        value = given.get(name, timedelta(1))
+        if value is None and name == "TIME_BUDGET":
+            continue
+        if not isinstance(value, timedelta) or value <= timedelta(0):
+            yield Error(
+                f"UPKEEP[{name!r}] must be a timedelta above zero, not {value!r}.",
+                id="upkeep.E002",
+            )
+    if not isinstance(given.get("TASKS_MODULE", ""), str):
+        yield Error("UPKEEP['TASKS_MODULE'] must be a string.", id="upkeep.E003")
+    storage = given.get("STORAGE")
+    if storage is not None and storage not in settings.STORAGES:
+        yield Error(
+            f"UPKEEP['STORAGE'] is {storage!r}, which STORAGES does not have.",
+            id="upkeep.E004",
+        )
+    if isinstance(given.get("MASKED", ()), str):
+        yield Error(
+            "UPKEEP['MASKED'] must be a list of names, not a string.", id="upkeep.E005"
+        )
+
+
+@register("upkeep")
+def check_tasks(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that each task has a label of its own and a queue that takes it."""
+    lost = [Error(sentence, id="upkeep.E006") for sentence in registry.lost()]
+    clashes = [
+        Error(sentence, hint="Rename one of them.", id="upkeep.E007")
+        for sentence in registry.clashes()
+    ]
+    return [*lost, *clashes, *_refused_queues(), *_backends_that_cannot_wait()]
+
+
+def _refused_queues() -> Iterator[CheckMessage]:
+    for task in registry.tasks():
+        try:
+            messages.message(
+                backend=task.backend,
+                queue=task.queue,
+                priority=task.priority,
+                run_after=None,
+            )
+        except QueueRefused as error:
+            yield Error(f"{task.label()}: {error}", id="upkeep.E008")
+
+
+def _backends_that_cannot_wait() -> Iterator[CheckMessage]:
+    for alias in sorted({task.backend for task in registry.tasks()} | {"default"}):
+        try:
+            backend = task_backends[alias]
+        except InvalidTaskBackend:
+            continue  # The check above speaks of it.
+        if not backend.supports_defer:
+            yield Warning(
+                f"TASKS[{alias!r}] is {type(backend).__name__}, which is for tests: "
+                "runs would be worked on where they are enqueued, or not at all.",
+                hint="Use django_tasks_db.DatabaseBackend, or RQ or Celery.",
+                id="upkeep.W001",
+            )

@@ -1,0 +1,61 @@
+"""The settings of Upkeep: one screen, read from `settings.UPKEEP` when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """The values of `settings.UPKEEP`, with their defaults."""
+
+    TASKS_MODULE: str = "maintenance"
+    """The module or package of each app in which its tasks are found."""
+
+    LEASE: timedelta = timedelta(seconds=30)
+    """How long a silent worker keeps a run before another may take it over."""
+
+    TIME_BUDGET: timedelta | None = timedelta(minutes=2)
+    """How long a run keeps a worker before it queues up again; None: to its end."""
+
+    CHUNK: timedelta = timedelta(seconds=0.5)
+    """The work of one transaction; at most 0.1 s on SQLite, which has one writer."""
+
+    CHECKPOINT_EVERY: timedelta = timedelta(seconds=1)
+    """How often a task that is not atomic saves its place."""
+
+    STORAGE: str | None = None
+    """The alias in `STORAGES` for uploaded files; None: "upkeep" or a private folder."""
+
+    MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
+    """Parameters with one of these in their name are shown as [FILTERED]."""
+
+
+class _LazyConf:
+    """Give the settings as attributes, as they are when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_current(), name)
+
+
+@cache
+def _current() -> Conf:
+    known = {field.name for field in fields(Conf)}
+    given = getattr(settings, "UPKEEP", {})
+    return Conf(**{name: value for name, value in given.items() if name in known})
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "UPKEEP":
+        _current.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="upkeep.conf")
+
+conf: Conf = _LazyConf()  # type: ignore[assignment]

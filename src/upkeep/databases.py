@@ -1,0 +1,236 @@
+"""What each database needs for what the engine asks of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
+from django.db.models import DateTimeField, Func
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
+
+# How long to wait for a session that was told to end.
+EVICTION_PATIENCE = timedelta(seconds=5)
+
+# SQLite has one writer at a time and no queue for it: a waiting writer tries again
+# after up to 25 ms, so that a shorter gap between two transactions is slept through.
+SQLITE_GAP = timedelta(milliseconds=30)
+SQLITE_CHUNK = timedelta(milliseconds=100)
+
+
+def home() -> str:
+    """Return the alias of the database that holds Upkeep's own tables."""
+    return router.db_for_write(apps.get_model("upkeep", "Run"))
+
+
+# Time
+
+
+class Now(Func):
+    """
+    The time by the database's own clock, at the moment of the statement.
+
+    Django's `Now` is the start of the transaction on PostgreSQL, and on MariaDB the
+    time of the session's zone, which is read back as if it were UTC.
+    """
+
+    output_field = DateTimeField()
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **kwargs: Any
+    ) -> _AsSqlType:
+        return _NOW[connection.vendor], ()
+
+
+_NOW = {
+    "postgresql": "clock_timestamp()",
+    "mysql": "UTC_TIMESTAMP(6)",
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
+}
+
+
+# Transactions
+
+
+@contextmanager
+def engine_transaction(alias: str, *, marker: str) -> Iterator[None]:
+    """
+    Open a transaction that commits when it is left, and that `evict` can find.
+
+    Raises RuntimeError inside another transaction, which would make it a savepoint.
+    """
+    with ExitStack() as stack:
+        if connections[alias].vendor == "mysql":
+            stack.enter_context(_mysql_marker(alias, marker))
+        stack.enter_context(writing(alias, durable=True))
+        if connections[alias].vendor == "postgresql":
+            _execute(alias, "SELECT pg_try_advisory_xact_lock(%s)", _number(marker))
+        yield
+
+
+@contextmanager
+def writing(alias: str, *, durable: bool = False) -> Iterator[None]:
+    """
+    Open a transaction that is going to write.
+
+    On SQLite it begins IMMEDIATE, whatever the host's options say: a transaction that
+    reads first and writes later fails, without waiting, when another wrote between.
+    """
+    connection = connections[alias]
+    with ExitStack() as stack:
+        if connection.vendor == "sqlite":
+            stack.enter_context(_immediate(connection))
+        stack.enter_context(transaction.atomic(using=alias, durable=durable))
+        yield
+
+
+@contextmanager
+def _immediate(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    connection.ensure_connection()  # It reads transaction_mode from the options.
+    mode = connection.transaction_mode  # type: ignore[attr-defined]
+    connection.transaction_mode = "IMMEDIATE"  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        connection.transaction_mode = mode  # type: ignore[attr-defined]
+
+
+# Eviction
+#
+# A worker that froze inside a transaction keeps its row locks, and whoever takes its
+# run over would wait for them. So each transaction of the engine carries a marker, an
+# advisory lock made from the lease's token, by which its session is found and ended.
+
+
+def evict(alias: str, marker: str) -> bool:
+    """End the session of another process that holds the marker; True if there was."""
+    match connections[alias].vendor:
+        case "postgresql":
+            return _evict_postgresql(alias, marker)
+        case "mysql":
+            return _evict_mysql(alias, marker)
+    return False
+
+
+def _evict_postgresql(alias: str, marker: str) -> bool:
+    number = _number(marker)
+    return bool(
+        _execute(
+            alias,
+            "SELECT pg_terminate_backend(pid, %s) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND classid::bigint = %s AND objid::bigint = %s"
+            " AND database = (SELECT oid FROM pg_database"
+            "                 WHERE datname = current_database())"
+            " AND pid <> pg_backend_pid()",
+            EVICTION_PATIENCE // timedelta(milliseconds=1),
+            (number >> 32) & 0xFFFFFFFF,
+            number & 0xFFFFFFFF,
+        )
+    )
+
+
+def _evict_mysql(alias: str, marker: str) -> bool:
+    name = _name(marker)
+    row = _execute(alias, "SELECT IS_USED_LOCK(%s), CONNECTION_ID()", name)
+    if row is None or row[0] is None or row[0] == row[1]:
+        return False
+    try:
+        _execute(alias, f"KILL CONNECTION {int(row[0])}")
+    except OperationalError:  # It has just ended by itself.
+        return False
+    # The lock is free when the session is gone; what it waits for is only that.
+    if _execute(alias, "SELECT GET_LOCK(%s, %s)", name, EVICTION_PATIENCE.seconds):
+        _execute(alias, "SELECT RELEASE_LOCK(%s)", name)
+    return True
+
+
+@contextmanager
+def _mysql_marker(alias: str, marker: str) -> Iterator[None]:
+    name = _name(marker)
+    _execute(alias, "SELECT GET_LOCK(%s, 0)", name)
+    try:
+        yield
+    finally:
+        # A connection that was lost has given its locks back.
+        if connections[alias].connection is not None:
+            _release(alias, name)
+
+
+def _release(alias: str, name: str) -> None:
+    try:
+        _execute(alias, "SELECT RELEASE_LOCK(%s)", name)
+    except DatabaseError:
+        connections[alias].close()
+
+
+def _number(marker: str) -> int:
+    """Return the marker as a signed 64-bit number."""
+    digest = hashlib.sha256(f"upkeep:{marker}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _name(marker: str) -> str:
+    return f"upkeep:{marker}"
+
+
+def _execute(alias: str, sql: str, *parameters: object) -> tuple[Any, ...] | None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchone() if cursor.description else None
+
+
+# Errors
+
+# SQLSTATEs of PostgreSQL: classes 08 (connection), 40 (rollback: serialization,
+# deadlock), 53 (resources), 57P0x (shutdown, not up yet), and lock_not_available.
+_PASSING_SQLSTATES = ("08", "40", "53", "57P", "55P03")
+
+# Errors of MariaDB and MySQL: too many connections, shutdown, lock wait time-out,
+# deadlock, connection killed, and those of a client that lost its server.
+_PASSING_MYSQL = {1040, 1053, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927}
+_PASSING_MYSQL |= {2002, 2003, 2006, 2013, 2014, 2055, 4031}
+
+_PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Tell whether a database error is likely not to come again: lock, loss, restart."""
+    while error is not None:
+        if isinstance(error, OperationalError | InterfaceError) and _passes(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _passes(error: OperationalError | InterfaceError) -> bool:
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return cause.sqlite_errorname.startswith(_PASSING_SQLITE)
+    if isinstance(error, InterfaceError):
+        return True  # The connection is closed.
+    if hasattr(cause, "sqlstate"):  # psycopg; without a state, the server is away.
+        return cause.sqlstate is None or cause.sqlstate.startswith(_PASSING_SQLSTATES)
+    return bool(error.args) and error.args[0] in _PASSING_MYSQL
+
+
+def forget_lost_connection(alias: str) -> None:
+    """Close a connection that may be broken; the next query opens another."""
+    connection = connections[alias]
+    if not connection.in_atomic_block:
+        connection.close()

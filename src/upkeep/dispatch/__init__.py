@@ -1,0 +1,1 @@
+"""To the queue and back: messages, the sweep, and the workers."""

@@ -1,0 +1,60 @@
+"""Start a run: in a worker that a message will call, or here and now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connections
+
+from upkeep.databases import home
+from upkeep.dispatch import messages
+from upkeep.exceptions import UpkeepError
+from upkeep.execution.executor import execute
+from upkeep.runs import intake
+
+if TYPE_CHECKING:
+    from upkeep.execution.interruption import Interruption
+    from upkeep.runs.models import Run
+    from upkeep.tasks.base import Order
+
+
+def enqueue(order: Order) -> Run:
+    """
+    Write the row of a run and see that a worker hears of it.
+
+    Raises QueueRefused, InvalidParameters or AlreadyActive; no row exists then.
+    """
+    messages.message(
+        backend=order.backend,
+        queue=order.queue,
+        priority=order.priority,
+        run_after=order.run_after,
+    )
+    run = intake.write(order, tell=messages.send)
+    run.refresh_from_db()
+    return run
+
+
+def run_now(order: Order, *, interruption: Interruption | None = None) -> Run:
+    """
+    Write the row of a run and advance it here, to its end or until interrupted.
+
+    Raises InvalidParameters or AlreadyActive, and UpkeepError inside a transaction.
+    """
+    _refuse_transaction(order)
+    # Should this process die, the sweep finds the row and sends a message after all.
+    run = intake.write(order, tell=messages.expect)
+    execute(run.pk, run.lease_token, interruption=interruption, to_the_end=True)
+    run.refresh_from_db()
+    return run
+
+
+def _refuse_transaction(order: Order) -> None:
+    for alias in {home(), order.task.database or home()}:
+        outer = connections[alias].atomic_blocks
+        if outer and not outer[-1]._from_testcase:
+            raise UpkeepError(
+                f"{order.task.label()} cannot run inside transaction.atomic(): its "
+                "chunks are transactions of their own. Call run_now() outside of it, "
+                "or enqueue()."
+            )

@@ -1,0 +1,115 @@
+"""The sweep: runs whose worker fell silent or whose message was lost go on again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DatabaseError, connections
+from django.db.models import Q
+
+from upkeep.compat import InvalidTaskBackend, task_backends
+from upkeep.conf import conf
+from upkeep.databases import Now, evict, home, writing
+from upkeep.dispatch import messages
+from upkeep.dispatch.brokers import broker
+from upkeep.exceptions import TaskNotFound, UpkeepError
+from upkeep.execution.claim import let_go
+from upkeep.runs.models import Run
+from upkeep.runs.querysets import abandoned
+from upkeep.runs.status import Status
+
+logger = logging.getLogger("upkeep")
+
+SWEEP_EVERY = timedelta(seconds=10)
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep found to do."""
+
+    taken_over: int = 0
+    sent_again: int = 0
+    pruned: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.taken_over} abandoned runs taken over, "
+            f"{self.sent_again} messages sent again, {self.pruned} old ones deleted"
+        )
+
+
+def sweep() -> Swept:
+    """Look once for runs that nobody advances, and see that somebody does."""
+    runs = Run.objects.using(home())
+    swept = Swept()
+    for run in runs.abandoned():
+        swept.taken_over += _guarded(_take_over, run)
+    for run in runs.unheard():
+        swept.sent_again += _guarded(_send_again, run)
+    for alias in task_backends.settings:
+        swept.pruned += broker(alias).prune()
+    return swept
+
+
+def _guarded(mend: Callable[[Run], bool], run: Run) -> bool:
+    """Mend one run; what is wrong with it must not keep the others waiting."""
+    try:
+        return mend(run)
+    except (DatabaseError, UpkeepError, InvalidTaskBackend):
+        logger.exception("The sweep could not help %s", run)
+        return False
+
+
+def _take_over(run: Run) -> bool:
+    """Take a run from a worker whose lease is over, and end its session first."""
+    _evict_holder(run)
+    taken = let_go(
+        run,
+        Status(run.status),
+        fence=Q(lease_token=run.lease_token) & abandoned(),
+        reason=f"Its worker {run.worker} fell silent; the next one goes on.",
+    )
+    if taken:
+        logger.warning("%s was taken over: its worker fell silent.", run)
+    return taken
+
+
+def _send_again(run: Run) -> bool:
+    """Send a message that was lost, or look again later if it only waits its turn."""
+    if run.message_id and broker(run.backend).holds(run.message_id):
+        Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token).update(
+            resend_at=Now() + conf.LEASE
+        )
+        return False
+    _evict_holder(run)
+    with writing(home()):
+        return messages.send(run)
+
+
+def _evict_holder(run: Run) -> None:
+    """End the session of whoever froze while it held the run or was about to."""
+    evict(home(), run.lease_token)
+    with suppress(TaskNotFound):
+        if database := run.task_class.database:
+            evict(database, run.lease_token)
+
+
+def interval() -> timedelta:
+    """Return the time between two sweeps: a lease that ran out is found in time."""
+    return min(SWEEP_EVERY, conf.LEASE / 2)
+
+
+def watch(stop: threading.Event) -> None:
+    """Sweep again and again until told to stop; a database away is waited for."""
+    while not stop.wait(interval().total_seconds()):
+        try:
+            sweep()
+        except DatabaseError as error:
+            logger.warning("The sweep could not look for runs: %s", error)
+        finally:
+            connections.close_all()

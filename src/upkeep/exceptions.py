@@ -1,0 +1,84 @@
+"""
+The errors of Upkeep, one tree under `UpkeepError`.
+
+    UpkeepError
+    ├── InvalidTask          a task class is badly written
+    ├── TaskNotFound         no task has that label
+    ├── InvalidParameters    the values given to a task cannot be used
+    ├── QueueRefused         the queue does not serve what was asked of it
+    ├── AlreadyActive        the same run is under way
+    ├── InvalidTransition    a run cannot make that move from where it is
+    ├── InvalidCollection    what `collection()` returned cannot be walked
+    ├── InvalidFile          a file cannot be read as what it should be
+    ├── CursorMismatch       a run's cursor does not fit its collection any more
+    ├── VanishedReference    a parameter's record or file no longer exists
+    ├── SwallowedError       `process` hid a database error that spoiled its chunk
+    └── LeaseLost            another worker has taken the run over
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class UpkeepError(Exception):
+    """The base of all errors of Upkeep."""
+
+
+class InvalidTask(UpkeepError):
+    """A task class is badly written; raised when the class is made or found."""
+
+
+class TaskNotFound(UpkeepError):
+    """No task has that label."""
+
+
+class InvalidParameters(UpkeepError):
+    """The values given to a task cannot be used; `errors` says which and why."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        return " ".join(
+            sentence if name == "__all__" else f"{name}: {sentence}"
+            for name, sentences in self.errors.items()
+            for sentence in sentences
+        )
+
+
+class QueueRefused(UpkeepError):
+    """The queue does not serve what was asked of it; the message names `TASKS`."""
+
+
+class AlreadyActive(UpkeepError):
+    """A run of the same task is under way, and its `concurrency` allows no more."""
+
+
+class InvalidTransition(UpkeepError):
+    """A run cannot make that move from the status it is in."""
+
+
+class InvalidCollection(UpkeepError):
+    """What `collection()` returned cannot be walked."""
+
+
+class InvalidFile(UpkeepError):
+    """A file cannot be read as what it should be; the message names the place."""
+
+
+class CursorMismatch(UpkeepError):
+    """A run's cursor does not fit the task's collection any more."""
+
+
+class VanishedReference(UpkeepError):
+    """A parameter refers to a record or a file that no longer exists."""
+
+
+class SwallowedError(UpkeepError):
+    """A task hid a database error after which its chunk cannot be trusted."""
+
+
+class LeaseLost(UpkeepError):
+    """Another worker has taken the run over; what this one holds is rolled back."""

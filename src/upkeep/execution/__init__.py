@@ -1,0 +1,1 @@
+"""How a run advances: claim, chunks, checkpoints, and every way to stop."""

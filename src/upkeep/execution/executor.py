@@ -1,0 +1,347 @@
+"""Advance a run from its place, chunk by chunk, until it ends or something stops it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+
+from upkeep import databases
+from upkeep.conf import conf
+from upkeep.exceptions import LeaseLost
+from upkeep.execution.claim import Claim
+from upkeep.execution.failures import (
+    DATABASE_PATIENCE,
+    PATIENCE,
+    Patience,
+    told,
+    trustworthy,
+)
+from upkeep.execution.interruption import Interruption
+from upkeep.execution.pace import Pace
+from upkeep.execution.pacemaker import Pacemaker
+from upkeep.runs.status import Status
+from upkeep.tasks.base import Job, Task
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from upkeep.runs.models import Run
+    from upkeep.tasks.collections.base import Collection, Cursor
+
+logger = logging.getLogger("upkeep")
+
+
+def execute(
+    run_id: int,
+    token: str,
+    *,
+    interruption: Interruption | None = None,
+    to_the_end: bool = False,
+) -> Run | None:
+    """
+    Claim a run and advance it; return it as it was left, or None where it is not ours.
+
+    Not ours is a run whose message is stale, or that another worker took over.
+    `to_the_end` sets no limit to the time.
+    """
+    claim = Claim.take(run_id, token)
+    if claim is None:
+        logger.info("A message for run %s is stale; there is nothing to do.", run_id)
+        return None
+    executor = Executor(claim, interruption or Interruption(), to_the_end=to_the_end)
+    try:
+        executor.run_to_a_stop()
+    except LeaseLost as error:
+        logger.warning("%s", error)
+        return None
+    except (SystemExit, KeyboardInterrupt):
+        with suppress(DatabaseError, LeaseLost):
+            claim.let_go(reason="Its worker was ended at once.")
+        raise
+    return claim.run
+
+
+@dataclass(slots=True)
+class Chunk:
+    """The items worked on between two checkpoints, and how far that came."""
+
+    cursor: Cursor | None
+    items: int = 0
+    in_whole_pages: bool = True  # Nothing was fetched in vain.
+    is_worked: bool = False  # What follows is the checkpoint and the commit.
+    is_last: bool = False  # The collection is at its end.
+
+
+class Executor:
+    """What a worker does with a run that it has claimed."""
+
+    task: Task
+    collection: Collection[Any]
+    pace: Pace
+    alias: str
+    is_sqlite: bool
+
+    def __init__(
+        self, claim: Claim, interruption: Interruption, *, to_the_end: bool
+    ) -> None:
+        self.claim = claim
+        self.run = claim.run
+        self.interruption = interruption
+        self.to_the_end = to_the_end
+        self.is_prepared = False
+        self.chunk = Chunk(cursor=self.run.cursor)
+        self.failure: Exception | None = None
+        self.patience = Patience(PATIENCE)
+        self.since = monotonic()
+
+    def run_to_a_stop(self) -> None:
+        """Take one step after the other until one is the last."""
+        with Pacemaker(self.claim) as self.pacemaker:
+            try:
+                while not self._step():
+                    pass
+            finally:
+                if self.is_prepared:
+                    self.collection.close()
+
+    def _step(self) -> bool:
+        """Take the next step, and tell whether it was the last."""
+        try:
+            if self.failure is not None:
+                return self._end_as_errored(self.failure)
+            return self._stop() or self._walk_on()
+        except LeaseLost:
+            raise
+        except Exception as error:  # Whatever a task may raise.
+            self._recover(error)
+            return False
+
+    def _stop(self) -> bool:
+        """Let the run go if a person, the worker or the clock wants it to stop."""
+        reason = self.interruption.reason()
+        if not reason and self.claim.wish() is Status.RUNNING:
+            return False
+        self.claim.let_go(reason=reason)
+        return True
+
+    def _walk_on(self) -> bool:
+        """Work on the next chunk; after the last one the run has succeeded."""
+        if not self.is_prepared:
+            self._prepare()
+        chunk = self.chunk = Chunk(cursor=self.run.cursor)
+        with self._watched():
+            self._work_on_chunk()
+        self._accept(chunk)
+        if chunk.is_last:
+            self.claim.end(Status.SUCCEEDED)
+        else:
+            self._breathe(chunk)
+        return chunk.is_last
+
+    # At the start
+
+    def _prepare(self) -> None:
+        """Make the task and its collection from what the run's row says."""
+        with self.pacemaker.watching():
+            self.task = self.run.task_class.restore(self.run.parameters, run=self.run)
+            self.alias = self.task.database or databases.home()
+            self.is_sqlite = connections[self.alias].vendor == "sqlite"
+            self.pace = Pace(self.task.batch_size)
+            self.collection = self.task.walk()
+            if self.run.total is None and self.run.cursor is None:
+                self.run.total = self.task.count()
+                self.claim.write(total=self.run.total)
+        if not self.to_the_end:
+            self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
+        self.is_prepared = True
+
+    # A chunk
+
+    def _work_on_chunk(self) -> None:
+        """Work on a chunk and save the place reached: together, where they can be."""
+        if not self.task.atomic:
+            self._work_without_transaction()
+        elif self.alias == databases.home():
+            with self.claim.transaction():
+                with trustworthy(self.alias):
+                    self._work()
+                self._checkpoint()
+        else:
+            with (
+                databases.engine_transaction(self.alias, marker=self.claim.token),
+                trustworthy(self.alias),
+            ):
+                self._work()
+            self._save_place()
+
+    def _work_without_transaction(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            if self.chunk.items:
+                self._save_place()
+                self._accept(self.chunk)
+            raise
+        self._save_place()
+
+    def _work(self) -> None:
+        """Process page after page until the chunk is full or the collection ends."""
+        chunk, deadline = self.chunk, monotonic() + self._chunk_seconds()
+        process, interruption = self.task.process, self.interruption
+        while size := self.pace.page(chunk.items):
+            page = self.collection.page(chunk.cursor, size)
+            done = 0
+            try:
+                for item in page.items:
+                    process(item)
+                    done += 1
+                    if monotonic() >= deadline or interruption.asked:
+                        break
+            finally:
+                chunk.items += done
+                if done:
+                    chunk.cursor = page.cursor_after(done - 1)
+            chunk.in_whole_pages = done == len(page.items)
+            chunk.is_last = page.last and chunk.in_whole_pages
+            if chunk.is_last or monotonic() >= deadline or interruption.asked:
+                break
+        chunk.is_worked = True
+
+    def _chunk_seconds(self) -> float:
+        if not self.task.atomic:
+            return conf.CHECKPOINT_EVERY.total_seconds()
+        length = self.task.chunk or conf.CHUNK
+        if self.is_sqlite:
+            length = min(length, databases.SQLITE_CHUNK)
+        return length.total_seconds()
+
+    def _save_place(self) -> None:
+        with self.claim.transaction():
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Make the place durable, with the counts, the lease and the log."""
+        self.claim.write(
+            *self.task.log_lines,
+            cursor=self.chunk.cursor,
+            done=self.run.done + self.chunk.items,
+            time_running=self.run.time_running + self._elapsed(),
+            **({"result": self.task.result} if isinstance(self.task, Job) else {}),
+        )
+
+    def _accept(self, chunk: Chunk) -> None:
+        """Believe what a chunk did, now that it is committed."""
+        self.run.cursor = chunk.cursor
+        self.run.done += chunk.items
+        self.run.time_running += self._elapsed()
+        self.since = monotonic()
+        self.task.log_lines.clear()
+        self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
+        self.patience.reset()
+        if settings.DEBUG:  # Django notes every query then, and nobody forgets them.
+            for alias in {self.alias, databases.home()}:
+                connections[alias].queries_log.clear()
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(seconds=monotonic() - self.since)
+
+    def _watched(self) -> AbstractContextManager[None]:
+        """Have the pacemaker watch, except where it could not write."""
+        if self.task.atomic and self.is_sqlite:
+            return nullcontext()  # The write lock is lease enough.
+        return self.pacemaker.watching()
+
+    def _breathe(self, chunk: Chunk) -> None:
+        """Leave SQLite's only write lock to others, who have no queue for it."""
+        is_single_item_of_redo = self.pace.is_careful and chunk.items <= 1
+        if self.task.atomic and self.is_sqlite and not is_single_item_of_redo:
+            time.sleep(databases.SQLITE_GAP.total_seconds())
+
+    # Failures
+
+    def _recover(self, error: Exception) -> None:
+        """
+        Find out where the run really is, and what to do about an error.
+
+        The cursor in memory is void from here on: the chunk may have been committed
+        although its COMMIT failed.
+        """
+        chunk, place = self.chunk, self.run.cursor
+        self._renew(error)
+        self.chunk = Chunk(cursor=self.run.cursor)
+        if databases.is_passing(error):
+            goes_on = self._wait_and_try_again(chunk)
+        elif self.run.cursor != place:
+            error.add_note("Its chunk had been committed; resume goes on behind it.")
+            goes_on = False
+        else:
+            goes_on = self._close_in_on_item(chunk)
+        if goes_on and self.is_prepared:
+            self.task.log_lines.clear()
+        elif not goes_on:
+            self.failure = error
+
+    def _renew(self, error: Exception) -> None:
+        """Take a new token, and wait for a database that is away."""
+        patience = Patience(DATABASE_PATIENCE)
+        while True:
+            if databases.is_passing(error):
+                databases.forget_lost_connection(databases.home())
+                if self.is_prepared:
+                    databases.forget_lost_connection(self.alias)
+            try:
+                return self.claim.renew()
+            except DatabaseError as another:
+                wait = patience.wait()
+                if not databases.is_passing(another) or wait is None:
+                    raise
+                error = another
+                time.sleep(wait)
+
+    def _wait_and_try_again(self, chunk: Chunk) -> bool:
+        """Give a lock or a restart time to pass; False when there was enough of it."""
+        wait = self.patience.wait()
+        if wait is None:
+            return False
+        if self.is_prepared:
+            self.pace.failed_somewhere(items=chunk.items)
+        time.sleep(wait)
+        return True
+
+    def _close_in_on_item(self, chunk: Chunk) -> bool:
+        """Arrange smaller chunks, until an error is one item's own: then False."""
+        if not self.is_prepared or not self.task.atomic:
+            return False  # What came before the item is done and saved.
+        if not chunk.is_worked and chunk.items:
+            self.pace.failed_in_item(after=chunk.items)
+            return True
+        if chunk.is_worked and chunk.items > 1:
+            self.pace.failed_somewhere(items=chunk.items)
+            return True
+        return False
+
+    def _end_as_errored(self, error: Exception) -> bool:
+        """Stop at the item that failed, and tell of it."""
+        lines, secrets = [], frozenset[str]()
+        if self.is_prepared:
+            lines, secrets = self.task.log_lines, self.task.secrets
+        story = told(error, secrets)
+        reason = f"{type(error).__name__}: {story['error_message']}"
+        self.claim.write(*lines, time_running=self.run.time_running + self._elapsed())
+        self.claim.end(Status.ERRORED, reason=reason, **story)
+        logger.error(
+            "%s errored after %s items. %s",
+            self.run,
+            self.run.done,
+            story["traceback"] if secrets else reason,
+            exc_info=None if secrets else error,
+        )
+        return True

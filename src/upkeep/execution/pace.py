@@ -1,0 +1,53 @@
+"""How many items the next chunk and the next page may hold."""
+
+from __future__ import annotations
+
+FIRST_PAGE = 100
+
+
+class Pace:
+    """
+    Pages that fit the speed of the task, and small chunks after an error.
+
+    After an error in the item at place k the k items before it are done again as one
+    chunk, then the item alone, so that its error is certainly its own. Where it is not
+    known which item failed, chunks are halved until it is alone. Then they grow again.
+    """
+
+    def __init__(self, largest_page: int) -> None:
+        self.largest_page = largest_page
+        self._page = min(FIRST_PAGE, largest_page)
+        self._ceiling: int | None = None
+        self._then: int | None = None
+
+    @property
+    def is_careful(self) -> bool:
+        """Tell whether chunks are small because of an error."""
+        return self._ceiling is not None
+
+    def page(self, done: int) -> int:
+        """Return the size of the next page of a chunk in which so many are done."""
+        if self._ceiling is None:
+            return self._page
+        return min(self._page, self._ceiling - done)
+
+    def completed(self, *, items: int, in_whole_pages: bool) -> None:
+        """A chunk was committed."""
+        if self._ceiling is not None:
+            self._ceiling = self._then or self._ceiling * 2
+            self._then = None
+            if self._ceiling > self.largest_page:
+                self._ceiling = None
+        elif in_whole_pages:
+            self._page = min(self._page * 2, self.largest_page)
+        else:
+            # What was fetched beyond the end of the chunk will be fetched again.
+            self._page = min(max(items, 1), self.largest_page)
+
+    def failed_in_item(self, *, after: int) -> None:
+        """The item after so many good ones failed: those first, then it alone."""
+        self._ceiling, self._then = after, 1
+
+    def failed_somewhere(self, *, items: int) -> None:
+        """One of so many items failed, and nobody knows which."""
+        self._ceiling, self._then = max(items // 2, 1), None

@@ -1,0 +1,7 @@
+"""Every table of Upkeep on one screen."""
+
+from upkeep.runs.events import Event
+from upkeep.runs.leases import Lease
+from upkeep.runs.models import Run
+
+__all__ = ["Event", "Lease", "Run"]

@@ -1,0 +1,32 @@
+"""The one door upwards: verbs of the lower layers that the upper ones carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upkeep.runs.models import Run
+    from upkeep.tasks.base import Order
+
+
+def _nobody(*args: object) -> None:
+    raise RuntimeError("Upkeep is not ready: add 'upkeep' to INSTALLED_APPS.")
+
+
+@dataclass(slots=True)
+class Port:
+    """What `apps.ready()` fills in."""
+
+    enqueue: Callable[[Order], Run] = _nobody  # type: ignore[assignment]
+    """Write the row of a run and see that a worker hears of it."""
+
+    run_now: Callable[[Order], Run] = _nobody  # type: ignore[assignment]
+    """Write the row of a run and work it to its end in this process."""
+
+    call_worker: Callable[[Run], None] = _nobody
+    """See that a worker hears of a run whose row says that it wants one."""
+
+
+port = Port()

@@ -1,0 +1,39 @@
+"""The story of a run: its moves, each with actor and reason, and its log lines."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from upkeep.runs.status import Status
+
+
+class Event(models.Model):
+    """Something that happened to a run."""
+
+    class Kind(models.TextChoices):
+        """What an event tells of."""
+
+        MOVE = "move", _("Move")  # The run came into `status`; `text` says why.
+        LOG = "log", _("Log")  # The task said `text`.
+
+    run = models.ForeignKey(
+        "upkeep.Run", on_delete=models.CASCADE, related_name="events"
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    status = models.CharField(
+        _("status"), max_length=16, choices=Status.choices, blank=True
+    )
+    text = models.TextField(_("text"), blank=True)
+    actor = models.CharField(_("actor"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+
+    class Meta:
+        app_label = "upkeep"
+        ordering = ("id",)
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+
+    def __str__(self) -> str:
+        return f"{self.status or self.kind}: {self.text}"

@@ -1,0 +1,67 @@
+"""How a run comes to be: its parameters cleaned, its row written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from upkeep.databases import home, writing
+from upkeep.runs import slots
+from upkeep.runs.events import Event
+from upkeep.runs.leases import Lease
+from upkeep.runs.models import Run
+from upkeep.runs.status import Status
+from upkeep.tasks import parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from upkeep.tasks.base import Order
+
+
+def write(order: Order, *, tell: Callable[[Run], None]) -> Run:
+    """
+    Write the row of a run, enqueued, and in the same transaction tell who is to know.
+
+    Raises InvalidParameters or AlreadyActive; no row and no file is left then.
+    """
+    task = order.task(**order.given)
+    stored = parameters.dump(task.fields, task.values)
+    try:
+        with writing(home()):
+            run = _insert(_new_run(order, stored))
+            Lease.objects.using(home()).create(run=run, token=run.lease_token)
+            run.tell(Event.Kind.MOVE, "", status=Status.ENQUEUED, actor=_name(order.by))
+            tell(run)
+    except BaseException:
+        parameters.delete_files(stored)
+        raise
+    return run
+
+
+def _new_run(order: Order, stored: dict[str, Any]) -> Run:
+    return Run(
+        task=order.task.label(),
+        parameters=stored,
+        metadata=order.metadata,
+        requested_by=order.by if isinstance(order.by, AbstractBaseUser) else None,
+        backend=order.backend,
+        queue=order.queue,
+        priority=order.priority,
+        run_after=order.run_after,
+    )
+
+
+def _insert(run: Run) -> Run:
+    def insert(key: str | None) -> Run:
+        run.active_key = key
+        run.pk = None  # An attempt for another slot may have set it.
+        run.save(using=home(), force_insert=True)
+        return run
+
+    return slots.take(run, insert)
+
+
+def _name(by: AbstractBaseUser | str | None) -> str:
+    return str(by or "")

@@ -1,0 +1,255 @@
+"""One execution of a task: a row that holds all there is to know of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import CheckConstraint, Index, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from upkeep.databases import Now, home, writing
+from upkeep.exceptions import InvalidTransition
+from upkeep.port import port
+from upkeep.runs import slots
+from upkeep.runs.events import Event
+from upkeep.runs.querysets import RunQuerySet
+from upkeep.runs.status import ACTIVE, ENDED, HELD, WAITING, Status, sources_of
+from upkeep.tasks import registry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from upkeep.runs.leases import Lease
+    from upkeep.tasks.base import Task
+
+# Where a person's wish takes a run from each status. Where no worker holds it, at
+# once; where one does, by way of the worker. A wish already granted is no error.
+PAUSE = {
+    Status.ENQUEUED: Status.PAUSED,
+    Status.INTERRUPTED: Status.PAUSED,
+    Status.RUNNING: Status.PAUSING,
+    Status.PAUSING: Status.PAUSING,
+    Status.PAUSED: Status.PAUSED,
+}
+CANCEL = {
+    Status.ENQUEUED: Status.CANCELLED,
+    Status.INTERRUPTED: Status.CANCELLED,
+    Status.PAUSED: Status.CANCELLED,
+    Status.ERRORED: Status.CANCELLED,
+    Status.RUNNING: Status.CANCELLING,
+    Status.PAUSING: Status.CANCELLING,
+    Status.CANCELLING: Status.CANCELLING,
+    Status.CANCELLED: Status.CANCELLED,
+}
+RESUME = {
+    Status.PAUSED: Status.ENQUEUED,
+    Status.ERRORED: Status.ENQUEUED,
+    Status.INTERRUPTED: Status.ENQUEUED,
+    Status.PAUSING: Status.RUNNING,
+}
+
+# How often a wish is tried again when the run moves at the same moment.
+WISH_ATTEMPTS = 5
+
+
+def new_token() -> str:
+    """Return a token that no message and no worker has borne before."""
+    return secrets.token_hex(16)
+
+
+class Run(models.Model):
+    """One execution of a task."""
+
+    # What was asked for
+    task = models.CharField(_("task"), max_length=255)
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("requested by"),
+    )
+    active_key = models.CharField(max_length=64, null=True, unique=True, editable=False)
+
+    # Where it stands
+    status = models.CharField(
+        _("status"), max_length=16, choices=Status.choices, default=Status.ENQUEUED
+    )
+    reason = models.TextField(_("reason"), blank=True)
+    cursor = models.JSONField(_("cursor"), null=True, blank=True)
+    done = models.PositiveBigIntegerField(_("done"), default=0)
+    total = models.PositiveBigIntegerField(_("total"), null=True, blank=True)
+    result = models.JSONField(_("result"), null=True, blank=True)
+    error_class = models.CharField(_("error class"), max_length=255, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
+
+    # Who works on it
+    lease_token = models.CharField(max_length=32, default=new_token, editable=False)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    worker = models.CharField(_("worker"), max_length=255, blank=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+
+    # How a worker hears of it
+    backend = models.CharField(_("backend"), max_length=64, default="default")
+    queue = models.CharField(_("queue"), max_length=64, default="default")
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    run_after = models.DateTimeField(_("run after"), null=True, blank=True)
+    message_id = models.CharField(max_length=64, blank=True, editable=False)
+    messages_sent = models.PositiveIntegerField(default=0, editable=False)
+    resend_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # When
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    time_running = models.DurationField(_("time running"), default=timedelta)
+
+    objects = RunQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        events: models.Manager[Event]
+        lease: Lease
+
+    class Meta:
+        app_label = "upkeep"
+        ordering = ("-id",)
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        constraints = [
+            CheckConstraint(
+                name="upkeep_run_status", condition=Q(status__in=Status.values)
+            ),
+            CheckConstraint(
+                name="upkeep_run_ended_at",
+                condition=Q(status__in=sorted(ENDED), ended_at__isnull=False)
+                | Q(status__in=sorted(ACTIVE), ended_at__isnull=True),
+            ),
+        ]
+        indexes = [
+            Index(fields=["task", "status"], name="upkeep_run_task"),
+            Index(fields=["status", "lease_until"], name="upkeep_run_lease"),
+            Index(fields=["status", "resend_at"], name="upkeep_run_resend"),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.task}"
+
+    # What one can ask of it
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether the run is not over."""
+        return self.status in ACTIVE
+
+    @property
+    def task_class(self) -> type[Task]:
+        """The task's class. Raises TaskNotFound where it is gone."""
+        return registry.get(self.task)
+
+    # What one can wish of it
+
+    def pause(self, *, by: AbstractBaseUser | str = "", reason: str = "") -> None:
+        """Stop after the item in hand and keep the place. Raises InvalidTransition."""
+        self._wish(PAUSE, verb="paused", by=by, reason=reason)
+
+    def cancel(self, *, by: AbstractBaseUser | str = "", reason: str = "") -> None:
+        """Stop after the item in hand, for good. Raises InvalidTransition."""
+        self._wish(CANCEL, verb="cancelled", by=by, reason=reason)
+
+    def resume(self, *, by: AbstractBaseUser | str = "", reason: str = "") -> None:
+        """
+        Go on from where the run stopped.
+
+        Raises InvalidTransition, or AlreadyActive where another run took its place.
+        """
+        self._wish(RESUME, verb="resumed", by=by, reason=reason)
+
+    def _wish(
+        self,
+        goals: Mapping[Status, Status],
+        *,
+        verb: str,
+        by: AbstractBaseUser | str,
+        reason: str,
+    ) -> None:
+        for _attempt in range(WISH_ATTEMPTS):
+            self.refresh_from_db()
+            status = Status(self.status)
+            goal = goals.get(status)
+            if goal is None:
+                raise InvalidTransition(f"{self} is {status} and cannot be {verb}.")
+            if goal == status or self.move_to(
+                goal, sources=[status], actor=str(by), reason=reason
+            ):
+                return
+        raise InvalidTransition(f"{self} is changing too fast to be {verb}; try again.")
+
+    # Moves
+
+    def move_to(
+        self,
+        target: Status,
+        *,
+        sources: Collection[Status] = tuple(Status),
+        fence: Q = Q(),
+        actor: str = "",
+        reason: str = "",
+        **changes: Any,
+    ) -> bool:
+        """
+        Make a move of the table, if the database still agrees that the run can.
+
+        The check and the move are one UPDATE: of two who move the run at once, one
+        wins and the other is told by False. `sources` narrows the statuses that it
+        may leave; `fence` names what else must hold, such as a worker's token.
+        """
+        row = Run.objects.using(home()).filter(
+            fence, pk=self.pk, status__in=sources_of(target, sources)
+        )
+        changes |= {"status": target, "reason": reason} | _consequences(target)
+        with writing(home()):
+            if target is Status.ENQUEUED and self.status == Status.ERRORED:
+                moved = slots.take(
+                    self, lambda key: row.update(active_key=key, **changes)
+                )
+            else:
+                moved = row.update(**changes)
+            if moved:
+                # Only after the run's own row: the other order lets a person's wish
+                # die in a deadlock on MariaDB.
+                self.tell(Event.Kind.MOVE, reason, status=target, actor=actor)
+                self.refresh_from_db(using=home())
+                if target in WAITING:
+                    port.call_worker(self)
+        return bool(moved)
+
+    def tell(self, kind: Event.Kind, *texts: str, **fields: Any) -> None:
+        """Add to the story of the run."""
+        Event.objects.using(home()).bulk_create(
+            Event(run=self, kind=kind, text=text, **fields) for text in texts
+        )
+
+
+def _consequences(target: Status) -> dict[str, Any]:
+    """Return what else changes in the row when a run comes into a status."""
+    changes: dict[str, Any] = {}
+    if target not in HELD:
+        # Whoever held it holds it no more, and messages on their way are stale.
+        changes |= {"lease_token": new_token(), "lease_until": None, "worker": ""}
+        changes |= {"message_id": "", "messages_sent": 0, "resend_at": None}
+    if target in ENDED:
+        changes |= {"ended_at": Now(), "active_key": None}
+    if target is Status.ENQUEUED:
+        changes |= {"ended_at": None, "run_after": None}
+        changes |= {"error_class": "", "error_message": "", "traceback": ""}
+    return changes

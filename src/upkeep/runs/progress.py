@@ -1,0 +1,54 @@
+"""How far a run has come, in numbers and in words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+if TYPE_CHECKING:
+    from upkeep.runs.models import Run
+
+
+class Progress:
+    """What a bar and the sentence beside it show of a run."""
+
+    def __init__(self, run: Run) -> None:
+        self.done = run.done
+        self.total = run.total
+        self.time_running = run.time_running
+
+    @property
+    def fraction(self) -> float | None:
+        """The part that is done, from 0 to 1; None where the total is not known."""
+        if self.total is None:
+            return None
+        return self.done / self.total if self.done < self.total else 1.0
+
+    @property
+    def rate(self) -> float | None:
+        """Items a second while a worker held the run; None before the first."""
+        seconds = self.time_running.total_seconds()
+        return self.done / seconds if self.done and seconds else None
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """How long the rest takes at the rate so far; None where nobody can know."""
+        if self.total is None or self.rate is None:
+            return None
+        return timedelta(seconds=max(self.total - self.done, 0) / self.rate)
+
+    @property
+    def text(self) -> str:
+        """The numbers as a sentence."""
+        if self.total is None:
+            return ngettext("%(done)s item done", "%(done)s items done", self.done) % {
+                "done": f"{self.done:,}"
+            }
+        return _("%(done)s of %(total)s items (%(percent)d %%)") % {
+            "done": f"{self.done:,}",
+            "total": f"{self.total:,}",
+            "percent": 100 * (self.fraction or 0),
+        }

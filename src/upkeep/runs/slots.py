@@ -1,0 +1,64 @@
+"""How many runs of a task may be active at once: the slots, and who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from django.apps import apps
+from django.db import IntegrityError, transaction
+
+from upkeep.databases import home
+from upkeep.exceptions import AlreadyActive
+from upkeep.tasks.parameters import fingerprint
+
+if TYPE_CHECKING:
+    from upkeep.runs.models import Run
+
+Written = TypeVar("Written")
+
+
+def take(run: Run, write: Callable[[str | None], Written]) -> Written:
+    """
+    Write the run's row with the key of a free slot. Raises AlreadyActive.
+
+    The unique column `active_key` decides a race, and it is empty in runs that are
+    over: MariaDB has no partial index that could say so.
+    """
+    for key in _keys(run):
+        try:
+            with transaction.atomic(using=home()):
+                return write(key)
+        except IntegrityError:
+            if key is None or not _holders(key).exists():
+                raise
+    raise AlreadyActive(_sentence(run))
+
+
+def _keys(run: Run) -> list[str | None]:
+    task = run.task_class
+    match task.concurrency:
+        case None:
+            return [None]
+        case 1:
+            return [_key(task.label(), fingerprint(run.parameters))]
+        case n:
+            return [_key(task.label(), f"slot {slot}") for slot in range(n)]
+
+
+def _key(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _holders(key: str):  # type: ignore[no-untyped-def]
+    return apps.get_model("upkeep", "Run").objects.using(home()).filter(active_key=key)
+
+
+def _sentence(run: Run) -> str:
+    holder = _holders(_keys(run)[0] or "").first()
+    if run.task_class.concurrency == 1:
+        which = f"{holder or 'Another run'} with the same parameters is active"
+    else:
+        which = f"{run.task_class.concurrency} runs of {run.task} are active"
+    return f"{which}. Wait for it, cancel it, or raise the task's concurrency."

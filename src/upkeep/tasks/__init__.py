@@ -1,0 +1,1 @@
+"""What developers write: tasks, their parameters, and what they walk."""

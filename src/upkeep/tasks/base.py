@@ -1,0 +1,308 @@
+"""What a developer writes: `Task`, a collection and what to do with one item of it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.apps import apps
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+
+from upkeep import databases
+from upkeep.conf import conf
+from upkeep.exceptions import InvalidParameters, InvalidTask
+from upkeep.port import port
+from upkeep.tasks import parameters as params
+from upkeep.tasks import masks, registry
+from upkeep.tasks.collections import collect
+from upkeep.tasks.collections.base import Collection
+from upkeep.tasks.collections.once import Once
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+    from django.forms import Field
+
+    from upkeep.runs.models import Run
+
+
+def _reserved_names() -> frozenset[str]:
+    """Return the names that a parameter may not bear, those of a Job among them."""
+    return frozenset(dir(Task)) | {"perform", "result", "values", "log_lines"}
+
+
+def _refuse_strange_attributes(cls: type[Task]) -> None:
+    for name in ("chunk", "time_budget"):
+        value = getattr(cls, name)
+        if value is not None and not isinstance(value, timedelta):
+            raise InvalidTask(f"{cls.__name__}.{name} must be a timedelta, or None.")
+    if not isinstance(cls.batch_size, int) or cls.batch_size < 1:
+        raise InvalidTask(f"{cls.__name__}.batch_size must be 1 or more.")
+    if cls.concurrency is not None and cls.concurrency < 1:
+        raise InvalidTask(f"{cls.__name__}.concurrency must be 1 or more, or None.")
+
+
+class Task:
+    """
+    A collection, and what to do with one item of it.
+
+    Subclass it in `<app>/maintenance.py`; class attributes that are Django form
+    fields are its parameters, and their cleaned values are attributes of `self`.
+    """
+
+    # How it is walked
+
+    batch_size: ClassVar[int] = 1000
+    """The most items that one query fetches."""
+
+    atomic: ClassVar[bool] = True
+    """
+    Whether a chunk of items and the place reached are one transaction.
+
+    Say False where `process` has effects outside the database: then every item is
+    worked on at least once, and after a crash up to a second of them again. In an
+    atomic task, too, `process` of a good item is called again when its chunk is
+    rolled back because a neighbour failed.
+    """
+
+    chunk: ClassVar[timedelta | None] = None
+    """The work of one transaction; None: `UPKEEP["CHUNK"]`."""
+
+    database: ClassVar[str | None] = None
+    """The alias of the data's database; None: the one of Upkeep's own tables."""
+
+    time_budget: ClassVar[timedelta | None] = None
+    """How long a run keeps a worker at a time; None: `UPKEEP["TIME_BUDGET"]`."""
+
+    # How it is queued
+
+    backend: ClassVar[str] = "default"
+    queue: ClassVar[str] = "default"
+    priority: ClassVar[int] = 0
+
+    concurrency: ClassVar[int | None] = 1
+    """
+    How many runs may be active at once.
+
+    1: one with the same parameters; n: n whatever their parameters; None: no limit.
+    """
+
+    # How it is known
+
+    app_label: ClassVar[str | None] = None
+    """The first half of the label; None: the app that holds the class."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Labels that the task had before; runs that bear them go on with this class."""
+
+    abstract: ClassVar[bool] = False
+    """True for a class that is only there to be subclassed; not inherited."""
+
+    masked: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are shown as [FILTERED] everywhere outside the task."""
+
+    fields: ClassVar[dict[str, Field]] = {}
+    """The parameters, by name and in the order of declaration."""
+
+    run: Run | None = None
+    """The run that is being worked on; None outside of one."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.abstract = cls.__dict__.get("abstract", False)
+        cls.fields = params.collect(cls, reserved=_reserved_names())
+        _refuse_strange_attributes(cls)
+        registry.register(cls)
+
+    def __init__(self, **given: Any) -> None:
+        self.values: dict[str, Any] = params.clean(
+            self.fields, given, owner=type(self).__name__
+        )
+        self._become(self.values)
+        try:
+            self.clean()
+        except ValidationError as error:
+            raise InvalidParameters(_sentences(error)) from error
+
+    @classmethod
+    def restore(cls, stored: Mapping[str, Any], *, run: Run | None = None) -> Self:
+        """
+        Make the task of a run from its stored parameters, which are not cleaned again.
+
+        Raises VanishedReference where a record or file is gone, InvalidParameters
+        where the class no longer takes what was stored.
+        """
+        task = cls.__new__(cls)
+        task.values = params.load(cls.fields, stored)
+        task._become(task.values)
+        task.run = run
+        return task
+
+    def _become(self, values: Mapping[str, Any]) -> None:
+        self.log_lines: list[str] = []
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    # What a task says of itself
+
+    @classmethod
+    def label(cls) -> str:
+        """Return `app_label.ClassName`, by which the task is known everywhere."""
+        return f"{cls.app_label or _app_label_of(cls)}.{cls.__name__}"
+
+    @classmethod
+    def description(cls) -> str:
+        """Return the docstring, for people."""
+        inherited = {parent.__doc__ for parent in (Task, Job)}
+        return "" if cls.__doc__ in inherited else inspect.cleandoc(cls.__doc__ or "")
+
+    # What a developer overrides
+
+    def collection(self) -> Any:
+        """Return what to walk: a QuerySet, a sequence, or a file parameter."""
+        raise InvalidTask(f"{type(self).__name__} must define collection().")
+
+    def process(self, item: Any) -> Any:
+        """Do the work for one item of the collection."""
+        raise InvalidTask(f"{type(self).__name__} must define process(item).")
+
+    def count(self) -> int | None:
+        """Return the number of items, or None if it is not known."""
+        return self.walk().count()
+
+    def clean(self) -> None:
+        """Raise ValidationError where the cleaned parameters do not fit together."""
+
+    # What a task can use
+
+    def log(self, line: str) -> None:
+        """Add a line to the log of the run; it is kept if its chunk is."""
+        self.log_lines.append(masks.mask_text(str(line), self.secrets))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the one who started the run attached to it."""
+        return self.run.metadata if self.run else {}
+
+    # What the engine uses
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The texts that must not be shown outside the task."""
+        return masks.secrets_of(self.values, self.masked)
+
+    def walk(self) -> Collection[Any]:
+        """Return the collection as the engine walks it."""
+        return collect(self.collection(), alias=self.database or databases.home())
+
+    # How a run is started
+
+    @classmethod
+    def using(
+        cls,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        backend: str | None = None,
+        run_after: datetime | None = None,
+        by: AbstractBaseUser | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Order:
+        """Say how a run shall be queued, before `enqueue` or `run_now`."""
+        return Order(
+            task=cls,
+            queue=cls.queue if queue is None else queue,
+            priority=cls.priority if priority is None else priority,
+            backend=cls.backend if backend is None else backend,
+            run_after=run_after,
+            by=by,
+            metadata=dict(metadata or {}),
+        )
+
+    @classmethod
+    def enqueue(cls, **given: Any) -> Run:
+        """
+        Write the row of a run, for a worker to find.
+
+        Raises InvalidParameters, QueueRefused or AlreadyActive; no row exists then.
+        """
+        return cls.using().enqueue(**given)
+
+    @classmethod
+    def run_now(cls, **given: Any) -> Run:
+        """
+        Run here, in this process, to the end; the run returned says how it ended.
+
+        Raises InvalidParameters or AlreadyActive; no row exists then.
+        """
+        return cls.using().run_now(**given)
+
+
+class Job(Task):
+    """A task of one step: `perform()` instead of a collection."""
+
+    # A report of ten minutes must not be one transaction.
+    atomic = False
+    abstract = True
+
+    result: Any = None
+    """What `perform` returned."""
+
+    def perform(self) -> Any:
+        """Do the work; what it returns is the run's result and must fit in JSON."""
+        raise InvalidTask(f"{type(self).__name__} must define perform().")
+
+    def collection(self) -> Once:
+        return Once()
+
+    def process(self, item: None) -> None:
+        self.result = self.perform()
+        try:
+            json.dumps(self.result, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidTask(
+                f"{type(self).__name__}.perform() returned what does not fit in JSON: "
+                f"{error}. Return numbers, strings, lists and dicts."
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A run that is wanted: its task, its parameters, and how to queue it."""
+
+    task: type[Task]
+    queue: str
+    priority: int
+    backend: str
+    run_after: datetime | None
+    by: AbstractBaseUser | str | None
+    metadata: dict[str, Any]
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def enqueue(self, **given: Any) -> Run:
+        """Write the row of a run, for a worker to find."""
+        return port.enqueue(replace(self, given=given))
+
+    def run_now(self, **given: Any) -> Run:
+        """Run here, in this process, to the end."""
+        return port.run_now(replace(self, given=given))
+
+
+def _app_label_of(cls: type[Task]) -> str:
+    config = apps.get_containing_app_config(cls.__module__)
+    if config is None:
+        raise InvalidTask(
+            f"{cls.__module__}.{cls.__qualname__} lies in no installed app: move it to "
+            f"<app>/{conf.TASKS_MODULE}.py, or set its app_label."
+        )
+    return config.label
+
+
+def _sentences(error: ValidationError) -> dict[str, list[str]]:
+    if hasattr(error, "error_dict"):
+        return error.message_dict
+    return {NON_FIELD_ERRORS: error.messages}

@@ -1,0 +1,99 @@
+"""Which tasks there are: found in the apps, known by their labels."""
+
+from __future__ import annotations
+
+import pkgutil
+from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.utils.module_loading import module_has_submodule
+
+from upkeep.conf import conf
+from upkeep.exceptions import InvalidTask, TaskNotFound
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from upkeep.tasks.base import Task
+
+_classes: dict[str, type[Task]] = {}  # by module and qualified name, as imported
+
+
+def register(task: type[Task]) -> None:
+    """Note a task class when it is made; a worker could not find one in a function."""
+    if not task.abstract and "<locals>" not in task.__qualname__:
+        _classes[f"{task.__module__}.{task.__qualname__}"] = task
+
+
+def discover() -> None:
+    """Import the tasks of all installed apps, from modules and nested packages."""
+    for config in apps.get_app_configs():
+        if config.module and module_has_submodule(config.module, conf.TASKS_MODULE):
+            _import_with_submodules(f"{config.name}.{conf.TASKS_MODULE}")
+
+
+def _import_with_submodules(name: str) -> None:
+    module: ModuleType = import_module(name)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+        import_module(found.name)
+
+
+def tasks() -> list[type[Task]]:
+    """Return all tasks, in the order of their labels."""
+    return [task for _, task in sorted(labels().items())]
+
+
+def labels() -> dict[str, type[Task]]:
+    """Return the tasks by label; of two with one label, the one found last."""
+    found = {}
+    for task in _classes.values():
+        with suppress(InvalidTask):  # A system check speaks of it.
+            found[task.label()] = task
+    return found
+
+
+def get(label: str) -> type[Task]:
+    """Return the task with that label or alias. Raises TaskNotFound."""
+    known = labels()
+    if label in known:
+        return known[label]
+    for task in known.values():
+        if label in task.aliases:
+            return task
+    raise TaskNotFound(
+        f"There is no task {label!r}. {_nearest(label, known)}"
+        f"Tasks live in <app>/{conf.TASKS_MODULE}.py of an installed app."
+    )
+
+
+def _nearest(label: str, known: dict[str, type[Task]]) -> str:
+    near = get_close_matches(label, known, n=1)
+    return f"Did you mean {near[0]}? " if near else ""
+
+
+def clashes() -> list[str]:
+    """Return a sentence for every label or alias that two tasks claim."""
+    owners: dict[str, list[str]] = {}
+    for path, task in _classes.items():
+        with suppress(InvalidTask):
+            for label in (task.label(), *task.aliases):
+                owners.setdefault(label, []).append(path)
+    return [
+        f"{label} is claimed by {' and '.join(paths)}."
+        for label, paths in sorted(owners.items())
+        if len(paths) > 1
+    ]
+
+
+def lost() -> list[str]:
+    """Return a sentence for every task that has no label."""
+    sentences = []
+    for task in _classes.values():
+        try:
+            task.label()
+        except InvalidTask as error:
+            sentences.append(str(error))
+    return sentences

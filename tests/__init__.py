@@ -1,0 +1,1 @@
+"""The tests of Upkeep, in folders that mirror the package."""

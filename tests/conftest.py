@@ -1,0 +1,43 @@
+"""What holds for every test: nothing is skipped unless it is so by design."""
+
+from collections.abc import Generator
+
+import pytest
+
+BY_DESIGN = "by design"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[
+    None, pytest.TestReport, pytest.TestReport
+]:
+    report = yield
+    refuse_silent_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[
+    None, pytest.CollectReport, pytest.CollectReport
+]:
+    report = yield
+    refuse_silent_skip(report)
+    return report
+
+
+def refuse_silent_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Let a skipped test fail whose reason does not begin with "by design"."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = skip_reason(report)
+    if not reason.startswith(BY_DESIGN):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"Skipped ({reason}): a skip needs a reason that starts with {BY_DESIGN!r}."
+        )
+
+
+def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return the reason of a skip; pytest reports it as (path, line, "Skipped: …")."""
+    *_, message = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
+    return str(message).removeprefix("Skipped: ")

@@ -1,0 +1,190 @@
+"""QuerySets, walked by primary key."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection, models
+from django.db.models import Count
+from django.test.utils import CaptureQueriesContext, isolate_apps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
+from tests.testapp.models import Country, Document, Item
+from upkeep.exceptions import CursorMismatch, InvalidCollection
+from upkeep.tasks.collections import Collection, collect
+
+FEWER = settings(max_examples=40, deadline=None)
+
+# Plain letters: what else is equal or greater is for each database to say.
+CODES = st.text("abcdefghij", min_size=1, max_size=5)
+
+
+def items(number: int) -> list[Item]:
+    return Item.objects.bulk_create(Item(n=n) for n in range(number))
+
+
+def walked(value: Any) -> Collection[Any]:
+    return collect(value, alias="default")
+
+
+@pytest.mark.django_db
+class TestWalk:
+    """Every record once, in the order of keys, wherever the walk is stopped."""
+
+    # Each example begins by emptying the table: they share one transaction.
+
+    @FEWER
+    @given(number=st.integers(0, 25), steps=STEPS)
+    def test_by_integer(self, number: int, steps: list[Step]) -> None:
+        Item.objects.all().delete()
+        keys = [item.pk for item in items(number)]
+        done = interrupted_walk(lambda: walked(Item.objects.all()), steps)
+        assert [item.pk for item in done] == keys
+
+    @FEWER
+    @given(keys=st.sets(st.uuids(), max_size=25), steps=STEPS)
+    def test_by_uuid(self, keys: set[uuid.UUID], steps: list[Step]) -> None:
+        Document.objects.all().delete()
+        Document.objects.bulk_create(Document(pk=key) for key in keys)
+        done = interrupted_walk(lambda: walked(Document.objects.all()), steps)
+        assert sorted(document.pk for document in done) == sorted(keys)
+
+    @FEWER
+    @given(keys=st.sets(CODES, max_size=25), steps=STEPS)
+    def test_by_text(self, keys: set[str], steps: list[Step]) -> None:
+        Country.objects.all().delete()
+        Country.objects.bulk_create(Country(pk=key) for key in keys)
+        done = interrupted_walk(lambda: walked(Country.objects.all()), steps)
+        assert [country.pk for country in done] == sorted(keys)
+
+    def test_stays_within_the_filter(self) -> None:
+        items(10)
+        done = walk(walked(Item.objects.filter(n__gte=4).exclude(n=7)), 2)
+        assert [item.n for item in done] == [4, 5, 6, 8, 9]
+
+    def test_of_annotated_and_deferred_records(self) -> None:
+        items(3)
+        queryset = Item.objects.annotate(times=Count("pk")).only("name")
+        assert [item.times for item in walk(walked(queryset), 2)] == [1, 1, 1]
+
+    def test_of_nothing(self) -> None:
+        items(3)
+        assert list(walk(walked(Item.objects.none()))) == []
+
+    def test_costs_one_query_a_page(self) -> None:
+        items(10)
+        collection = walked(Item.objects.all())
+        with CaptureQueriesContext(connection) as queries:
+            assert len(list(walk(collection, 4))) == 10
+        assert len(queries) == 3
+
+    def test_counts_by_the_database(self) -> None:
+        items(5)
+        assert walked(Item.objects.filter(n__lt=3)).count() == 3
+
+
+@pytest.mark.django_db
+class TestChangesOnTheWay:
+    """What a task does to its records moves nobody else's place."""
+
+    def test_deleted_records_keep_the_place(self) -> None:
+        items(6)
+        collection = walked(Item.objects.all())
+        page = collection.page(None, 3)
+        for item in page.items:
+            item.delete()
+        following = collection.page(page.cursor_after(2), 3)
+        assert [item.n for item in following.items] == [3, 4, 5]
+
+    def test_records_that_are_copied_keep_the_place(self) -> None:
+        """Setting `pk = None` and saving is Django's way to copy a record."""
+        items(4)
+        collection = walked(Item.objects.filter(n__lt=10))
+        page = collection.page(None, 2)
+        for item in page.items:
+            item.pk = None
+            item.n += 100
+            item.save()
+        following = collection.page(page.cursor_after(1), 10)
+        assert [item.n for item in following.items] == [2, 3]
+
+    def test_records_that_leave_the_filter_are_no_loss(self) -> None:
+        items(6)
+        collection = walked(Item.objects.filter(name=""))
+        for item in walk(collection, 2):
+            Item.objects.filter(pk=item.pk).update(name="done")
+        assert Item.objects.filter(name="done").count() == 6
+
+
+class TestOrder:
+    """The primary key orders the walk, whatever the model says."""
+
+    @pytest.mark.parametrize("order", ["pk", "id"])
+    def test_by_key_may_be_said(self, order: str) -> None:
+        walked(Item.objects.order_by(order))
+
+    @isolate_apps("tests.testapp")
+    def test_of_the_model_plays_no_part(self) -> None:
+        class Ordered(models.Model):
+            n = models.IntegerField()
+
+            class Meta:
+                app_label = "testapp"
+                ordering = ["-n"]
+
+            def __str__(self) -> str:
+                return str(self.n)
+
+        collection = walked(Ordered._default_manager.all())
+        assert 'ORDER BY "testapp_ordered"."id" ASC' in str(
+            collection._records.query  # type: ignore[attr-defined]
+        ).replace("`", '"')
+
+
+class TestRefusals:
+    """What cannot be walked by key is refused in one sentence with a way out."""
+
+    @pytest.mark.parametrize(
+        ("queryset", "sentence"),
+        [
+            (Item.objects.all()[:5], "is sliced: filter it instead"),
+            (Item.objects.distinct(), r"is distinct\(\): .*Exists"),
+            (Item.objects.all().union(Item.objects.all()), "is combined by union"),
+            (Item.objects.order_by("n"), "is ordered, .*leave the ordering out"),
+            (Item.objects.order_by("-pk"), "is ordered"),
+            (Item.objects.order_by("?"), "is ordered"),
+            (Item.objects.reverse(), "is ordered"),
+            (Item.objects.extra(order_by=["n"]), "is ordered"),
+            (Item.objects.values("n"), r"gives values\(\) instead of records"),
+            (Item.objects.values_list("pk"), r".*only\(…\)"),
+            (Item.objects.using("replica"), "reads from .*'replica'.*'default'"),
+        ],
+    )
+    def test_name_the_model_and_say_what_to_write(
+        self, queryset: Any, sentence: str
+    ) -> None:
+        with pytest.raises(InvalidCollection, match=f"testapp.Item {sentence}"):
+            walked(queryset)
+
+    @isolate_apps("tests.testapp")
+    def test_of_a_composite_key(self) -> None:
+        class Pair(models.Model):
+            pk = models.CompositePrimaryKey("a", "b")
+            a = models.IntegerField()
+            b = models.IntegerField()
+
+            class Meta:
+                app_label = "testapp"
+
+            def __str__(self) -> str:
+                return str(self.pk)
+
+        with pytest.raises(InvalidCollection, match="has a composite primary key"):
+            walked(Pair._default_manager.all())
+
+    def test_of_a_cursor_by_other_fields(self) -> None:
+        cursor = {"kind": "queryset", "fields": ["code"], "values": ["de"]}
+        with pytest.raises(CursorMismatch, match=r"by code, .*testapp\.Item .*by id"):
+            walked(Item.objects.all()).page(cursor, 10)

@@ -1,0 +1,82 @@
+"""What is masked is shown nowhere, and nothing else is hidden."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from pytest_django import Settings
+
+from upkeep.tasks.masks import mask_text, masked_names, secrets_of
+
+
+class TestNames:
+    def test_what_the_task_lists_is_masked_under_exactly_that_name(self) -> None:
+        names = ["content", "content_type"]
+        assert masked_names(names, ["content"]) == {"content"}
+
+    def test_a_word_of_the_settings_masks_every_name_it_is_a_part_of(
+        self, settings: Settings
+    ) -> None:
+        settings.UPKEEP = {"MASKED": ("Key",)}
+        assert masked_names(["API_KEY", "keyboard", "lock"], []) == {
+            "API_KEY",
+            "keyboard",
+        }
+
+    def test_passwords_and_tokens_are_masked_by_default(self) -> None:
+        names = ["new_password", "auth_token", "client_secret", "api_key", "name"]
+        assert masked_names(names, []) == set(names) - {"name"}
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("value", "secrets"),
+        [
+            ("hunter22", {"hunter22"}),
+            ("short", set()),
+            (1234567, {"1234567"}),
+            (["first-one", "second-one"], {"first-one", "second-one"}),
+            ({"key": {"deep": "down-there"}}, {"down-there"}),
+            (date(2024, 1, 2), {"2024-01-02"}),
+            (b"in-bytes", {"in-bytes"}),
+            (None, set()),
+            (True, set()),
+            (ContentFile(b"", name="salaries.csv"), {"salaries.csv"}),
+        ],
+    )
+    def test_the_texts_of_a_value(self, value: Any, secrets: Any) -> None:
+        assert secrets_of({"hidden": value}, ["hidden"]) == secrets
+
+    def test_a_traceback_shows_a_text_with_escapes(self) -> None:
+        secrets = secrets_of({"hidden": "two\nlines"}, ["hidden"])
+        assert mask_text("ValueError('two\\nlines')", secrets) == (
+            "ValueError('[FILTERED]')"
+        )
+
+    def test_what_is_not_masked_is_no_secret(self) -> None:
+        assert secrets_of({"shown": "everybody knows"}, ["hidden"]) == frozenset()
+
+
+class TestTexts:
+    def test_a_secret_is_replaced_wherever_it_occurs(self) -> None:
+        text = "hunter22: login of hunter22x failed"
+        assert mask_text(text, ["hunter22"]) == (
+            "[FILTERED]: login of [FILTERED]x failed"
+        )
+
+    def test_of_two_secrets_the_longer_is_replaced_as_a_whole(self) -> None:
+        assert mask_text("hunter22-and-more", ["hunter22", "hunter22-and-more"]) == (
+            "[FILTERED]"
+        )
+
+    def test_a_short_value_would_be_found_in_innocent_words(self) -> None:
+        assert mask_text("an apple", ["a", "apple"]) == "an apple"
+
+    def test_signs_are_only_signs(self) -> None:
+        assert mask_text("x(.*)+y abcdef", ["x(.*)+y"]) == "[FILTERED] abcdef"
+
+    def test_the_mark_itself_is_left_alone(self) -> None:
+        assert mask_text("secret-1 FILTERED", ["secret-1", "FILTERED"]) == (
+            "[FILTERED] [FILTERED]"
+        )

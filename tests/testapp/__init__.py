@@ -1,0 +1,1 @@
+"""The application whose rows the tests work on."""

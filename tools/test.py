@@ -1,0 +1,31 @@
+"""All that has to pass, in one run: style, types, checks, and the suite everywhere."""
+
+import sys
+from pathlib import Path
+
+from tests.servers import DATABASES
+from tools import servers
+from tools.steps import Step, run, suite
+
+BIN = Path(sys.executable).parent
+RUFF = BIN / "ruff"
+DJANGO = [sys.executable, "-W", "error", "-m", "django"]
+EXAMPLE = [sys.executable, "-W", "error", Path("example", "manage.py")]
+CHECK = ["check", "--fail-level", "WARNING"]
+MIGRATIONS = ["makemigrations", "--check", "--dry-run"]
+SETTINGS = ["--settings", "tests.settings"]
+
+STEPS = [
+    Step(name="format", command=[RUFF, "format", "--check"]),
+    Step(name="lint", command=[RUFF, "check"]),
+    Step(name="types", command=[BIN / "mypy"]),
+    Step(name="checks", command=[*DJANGO, *CHECK, *SETTINGS]),
+    Step(name="checks of the example", command=[*EXAMPLE, *CHECK]),
+    Step(name="migrations", command=[*DJANGO, *MIGRATIONS, *SETTINGS]),
+    Step(name="migrations of the example", command=[*EXAMPLE, *MIGRATIONS]),
+    *(suite(f"tests on {name}", sys.executable, name) for name in DATABASES),
+]
+
+if __name__ == "__main__":
+    servers.provide()
+    sys.exit(0 if run(STEPS) else 1)
