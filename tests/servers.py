@@ -30,7 +30,7 @@ from unittest import mock
 import pytest
 
 DatabaseSettings = dict[str, Any]
-Command = Sequence[str | Path]
+Command = Sequence[str]
 
 START_TIMEOUT = 60.0  # seconds
 STOP_TIMEOUT = 30.0  # seconds
@@ -43,7 +43,7 @@ FOLDERS = [
 ]
 
 
-class ServerFailed(pytest.UsageError):
+class ServerFailed(Exception):
     """A server is missing, or did not start; the message says which and why."""
 
 
@@ -73,14 +73,13 @@ def postgresql() -> Iterator[DatabaseSettings]:
     role is no superuser, so that nothing passes here that a host would refuse.
     """
     with folder("postgresql") as home:
-        port = str(free_port())
-        data = home / "data"
-        local = ["--host", home, "--port", port, "--username", "postgres"]
+        port, data = str(free_port()), str(home / "data")
+        local = ["--host", str(home), "--port", port, "--username", "postgres"]
         initdb = [program("initdb", "postgresql"), "--pgdata", data]
         initdb += ["--username", "postgres", "--auth", "trust", "--no-sync"]
         initdb += ["--locale", "C.UTF-8", "--encoding", "UTF8"]
         server = [program("postgres", "postgresql"), "-D", data, "-p", port]
-        server += ["-h", "127.0.0.1", "-k", home]
+        server += ["-h", "127.0.0.1", "-k", str(home)]
         ready = [program("pg_isready", "postgresql"), *local]
         createuser = [program("createuser", "postgresql"), *local, "--createdb"]
 
@@ -121,7 +120,7 @@ def redis() -> Iterator[str]:
     with folder("redis") as home:
         port = str(free_port())
         server = [program("redis-server", "redis-server"), "--port", port]
-        server += ["--bind", "127.0.0.1", "--save", "", "--dir", home]
+        server += ["--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
         ready = [program("redis-cli", "redis-tools"), "-p", port, "ping"]
 
         with running(server, home, ready=ready):
@@ -298,7 +297,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     stack.enter_context(unwinding_on_sigterm())
-    settings = stack.enter_context(DATABASES[chosen]())
+    try:
+        settings = stack.enter_context(DATABASES[chosen]())
+    except ServerFailed as error:
+        raise pytest.UsageError(str(error)) from error
     stack.enter_context(
         mock.patch.dict(os.environ, UPKEEP_TEST_DATABASE=json.dumps(settings))
     )

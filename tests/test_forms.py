@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.utils.datastructures import MultiValueDict
 
 from upkeep.forms import CSVField
 from upkeep.tasks.collections.files import CSVFile
@@ -81,7 +82,9 @@ class TestClean:
         class Upload(forms.Form):
             file = CSVField(columns=["title"])
 
-        form = Upload(files={"file": SimpleUploadedFile("posts.csv", CONTENT)})
+        form = Upload(
+            files=MultiValueDict({"file": [SimpleUploadedFile("posts.csv", CONTENT)]})
+        )
         assert form.is_valid()
         assert list(form.cleaned_data["file"]) == ROWS
 

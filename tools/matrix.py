@@ -14,7 +14,8 @@ from tests.servers import DATABASES
 from tools import servers
 from tools.steps import ROOT, Step, run, suite
 
-UV = Path(sys.executable).with_name("uv")
+UV = str(Path(sys.executable).with_name("uv"))
+
 # The oldest Python that a Django runs on: its release notes say so.
 OLDEST_PYTHON = {"5.2": "3.10", "6.0": "3.12", "6.1": "3.12"}
 
@@ -77,14 +78,14 @@ def pyenv_roots() -> list[Path]:
 def steps(python: str, django: str, path: str, databases: list[str]) -> Iterator[Step]:
     """Yield how a pair gets an environment of its own, and its suites there."""
     name = f"Python {python}, Django {django}"
-    home = ROOT / ".matrix" / f"python{python}-django{django}"
+    home = f"{ROOT}/.matrix/python{python}-django{django}"
     venv = [UV, "venv", "--quiet", "--clear", "--python", path, home]
     install = [UV, "pip", "install", "--quiet", "--python", home, "--editable", "."]
     install += ["--group", "test", "--group", "example", f"Django=={django}.*"]
     yield Step(name=f"{name}: environment", command=venv)
     yield Step(name=f"{name}: packages", command=install)
     for database in databases:
-        yield suite(f"{name}: {database}", home / "bin" / "python", database)
+        yield suite(f"{name}: {database}", f"{home}/bin/python", database)
 
 
 def chosen_databases() -> list[str]:
@@ -101,16 +102,16 @@ def main() -> bool:
     """Run the matrix, name what it had to leave out, and say if all passed."""
     databases = chosen_databases()
     servers.provide()
-    todo: list[Step] = []
+    todo: list[list[Step]] = []
     missed: list[str] = []
     for python, django in supported():
         if path := interpreter(python):
-            todo += steps(python, django, path, databases)
+            todo += [[each] for each in steps(python, django, path, databases)]
         else:
             missed.append(
                 f"Not run: Django {django} on Python {python}, not found here"
             )
-    return run(todo, notes=missed)
+    return run(*todo, notes=missed)
 
 
 if __name__ == "__main__":

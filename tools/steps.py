@@ -3,8 +3,11 @@
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,16 +19,17 @@ class Step:
     """A command to run in the project's folder."""
 
     name: str
-    command: Sequence[str | Path]
+    command: Sequence[str]
     report: Path | None = None  # where pytest writes what came of its tests
 
-    def run(self) -> "Result":
-        """Run the command to its end; what it prints is seen at once."""
-        print(f"\n==> {self.name}", flush=True)
+    def run(self, output: IO[str] | None = None) -> "Result":
+        """Run the command to its end; what it prints is seen at once, or kept."""
         start = time.monotonic()
         if self.report:
             self.report.unlink(missing_ok=True)
-        done = subprocess.run(self.command, cwd=ROOT, check=False)
+        done = subprocess.run(
+            self.command, cwd=ROOT, stdout=output, stderr=output, check=False
+        )
         passed = done.returncode == 0
         return Result(
             name=self.name,
@@ -65,7 +69,7 @@ class Result:
     tests: Counts
 
 
-def suite(name: str, python: str | Path, database: str) -> Step:
+def suite(name: str, python: str, database: str) -> Step:
     """Return the step that runs the tests with a Python, on a database."""
     report = REPORTS / f"{name.replace(' ', '-')}.xml"
     command = [python, "-m", "pytest", "--quiet", f"--database={database}"]
@@ -87,12 +91,34 @@ def counts(report: Path, *, passed: bool) -> Counts:
     return found if failed else found + broken
 
 
-def run(steps: Iterable[Step], *, notes: Iterable[str] = ()) -> bool:
-    """Run all steps, whatever comes of each, print how they went, say if all passed."""
-    results = [step.run() for step in steps]
+def run(*stages: Sequence[Step], notes: Iterable[str] = ()) -> bool:
+    """
+    Run all steps, whatever comes of each, print how they went, say if all passed.
+
+    The steps of a stage run side by side.
+    """
+    results = [result for stage in stages for result in run_stage(stage)]
     print("", table(results), *notes, "", sep="\n")
     print(sum((result.tests for result in results), Counts()), flush=True)
     return bool(results) and all(result.passed for result in results)
+
+
+def run_stage(steps: Sequence[Step]) -> list[Result]:
+    """Run a step, or some side by side."""
+    print(f"\n==> {', '.join(step.name for step in steps)}", flush=True)
+    if len(steps) == 1:
+        return [step.run() for step in steps]
+    with ThreadPoolExecutor(len(steps)) as pool:
+        return list(pool.map(run_apart, steps))
+
+
+def run_apart(step: Step) -> Result:
+    """Run a step whose output is printed when it is over, not among that of others."""
+    with TemporaryFile("w+") as output:
+        result = step.run(output)
+        output.seek(0)
+        print(f"\n==> {step.name}\n{output.read()}", flush=True)
+    return result
 
 
 def table(results: Sequence[Result]) -> str:

@@ -1,0 +1,1 @@
+"""The flights that left New York City in 2013."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Manager, QuerySet
 
 from flights import rows
 from flights.models import Airport, DelayClass, Flight, Plane
@@ -72,8 +72,9 @@ class ImportFlights(Task):
 
     def process(self, batch: list[Row]) -> None:
         flights = [rows.flight(row) for row in batch]
-        add_missing(Airport, {flight.destination_id for flight in flights})
-        add_missing(Plane, {flight.plane_id for flight in flights if flight.plane_id})
+        tail_numbers = {flight.plane_id for flight in flights if flight.plane_id}
+        add_missing(Plane.objects, tail_numbers)
+        add_missing(Airport.objects, {flight.destination_id for flight in flights})
         Flight.objects.bulk_create(flights)
 
 
@@ -90,7 +91,7 @@ class ClassifyDelays(Task):
         flight.save(update_fields=["delay_class"])
 
 
-def add_missing(model: type[Airport | Plane], keys: set[str]) -> None:
+def add_missing(objects: Manager[Any], keys: set[str]) -> None:
     """Add a bare row for each key that the model's own CSV file did not know."""
-    known = model.objects.filter(pk__in=keys).values_list("pk", flat=True)
-    model.objects.bulk_create([model(pk=key) for key in keys.difference(known)])
+    known = objects.filter(pk__in=keys).values_list("pk", flat=True)
+    objects.bulk_create([objects.model(pk=key) for key in keys.difference(known)])

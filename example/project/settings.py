@@ -10,6 +10,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # All that the project writes lies in this one folder, which git ignores.
 DATA_DIR = Path(os.environ.get("FLIGHTS_DATA", BASE_DIR / "data"))
+DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = "an example keeps no secrets"  # noqa: S105
 DEBUG = os.environ.get("FLIGHTS_DEBUG") == "1"

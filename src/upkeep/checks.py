@@ -11,7 +11,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from upkeep.compat import InvalidTaskBackend, task_backends
+from upkeep.compat import DummyBackend, InvalidTaskBackend, task_backends
 from upkeep.conf import Conf
 from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
@@ -96,7 +96,7 @@ def _backends_that_cannot_wait() -> Iterator[CheckMessage]:
             backend = task_backends[alias]
         except InvalidTaskBackend:
             continue  # The check above speaks of it.
-        if not backend.supports_defer:
+        if not backend.supports_defer or isinstance(backend, DummyBackend):
             yield Warning(
                 f"TASKS[{alias!r}] is {type(backend).__name__}, which is for tests: "
                 "runs would be worked on where they are enqueued, or not at all.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING or not find_spec("django.tasks"):
     from django_tasks import TaskResultStatus, task_backends
     from django_tasks.backends.base import BaseTaskBackend
+    from django_tasks.backends.dummy import DummyBackend
     from django_tasks.base import Task as DjangoTask
     from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
     from django_tasks.exceptions import InvalidTaskError as InvalidDjangoTask
 else:
     from django.tasks import TaskResultStatus, task_backends
     from django.tasks.backends.base import BaseTaskBackend
+    from django.tasks.backends.dummy import DummyBackend
     from django.tasks.base import Task as DjangoTask
     from django.tasks.exceptions import InvalidTask as InvalidDjangoTask
     from django.tasks.exceptions import InvalidTaskBackend
@@ -23,8 +26,20 @@ else:
 __all__ = [
     "BaseTaskBackend",
     "DjangoTask",
+    "DummyBackend",
     "InvalidDjangoTask",
     "InvalidTaskBackend",
     "TaskResultStatus",
+    "refusals",
     "task_backends",
 ]
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """
+    Return the errors by which a backend says that it does not serve a task.
+
+    On Django 6, too, a backend may be made of the backport: django-tasks-rq is.
+    """
+    backport = sys.modules.get("django_tasks.exceptions")
+    return (InvalidDjangoTask, *([backport.InvalidTaskError] if backport else []))

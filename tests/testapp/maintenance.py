@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from time import sleep
+
 from django import forms
 from django.db.models import F
 
@@ -78,3 +81,70 @@ class Report(Job):
     def perform(self):
         self.log("Counting …")
         return {"items": Item.objects.count()}
+
+
+class CountUpInChunks(CountUp):
+    """The same as CountUp, in three chunks of a known length."""
+
+    chunk = timedelta(milliseconds=30)
+
+    def process(self, item):
+        super().process(item)
+        if item.pk % 10 == 0:
+            sleep(0.035)  # The chunk is full now, whatever the speed of the machine.
+
+
+class Slowly(Task):
+    """Walk numbers, so many seconds each."""
+
+    numbers: int = parameter(forms.IntegerField())
+    seconds: float = parameter(forms.FloatField(initial=0.05))
+
+    def collection(self):
+        return range(self.numbers)
+
+    def process(self, number):
+        Effect.objects.create(item=number)
+        sleep(self.seconds)
+
+
+class InTurns(Slowly):
+    """The same as Slowly, giving the worker back again and again."""
+
+    time_budget = timedelta(seconds=0.2)
+
+
+class CountSlowly(Task):
+    """Walk a sequence for ten seconds, so that there is time to steer it."""
+
+    concurrency = None
+
+    def collection(self):
+        return range(200)
+
+    def process(self, number):
+        sleep(0.05)
+        Effect.objects.create(item=number)
+
+
+class Confide(Task):
+    """Take a secret, log it, and fail with it."""
+
+    story = parameter(forms.CharField(required=False))
+    api_key = parameter(forms.CharField(initial="hush-hush"))
+    masked = ("story",)
+
+    def collection(self):
+        return [self.story]
+
+    def process(self, story):
+        self.log(f"I know: {story}")
+        raise ValueError(f"{story} is out, and so is {self.api_key}")
+
+
+class Doze(Job):
+    """Have an effect, and then nothing for a minute."""
+
+    def perform(self):
+        Effect.objects.create(item=0)
+        sleep(60)

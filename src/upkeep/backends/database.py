@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
-from django.db import router
+from django.db import router, transaction
 from django.utils import timezone
 
-from django_tasks_db.models import DBTaskResult
+from django_tasks_db.models import DBTaskResult, DBTaskResultQuerySet
 from upkeep.compat import TaskResultStatus
 from upkeep.dispatch.brokers import Broker
 from upkeep.dispatch.messages import PATH
@@ -29,9 +29,11 @@ class DatabaseBroker(Broker):
 
     def holds(self, message_id: str) -> bool:
         try:
-            return DBTaskResult.objects.filter(
-                pk=message_id, status=TaskResultStatus.READY
-            ).exists()
+            return (
+                self._messages()
+                .filter(pk=message_id, status=TaskResultStatus.READY)
+                .exists()
+            )
         except ValidationError:  # It is no id of this queue.
             return False
 
@@ -46,8 +48,14 @@ class DatabaseBroker(Broker):
         ]
 
     def prune(self) -> int:
-        over = DBTaskResult.objects.finished().filter(
-            task_path=PATH, finished_at__lt=timezone.now() - KEEP
+        over = (
+            self._messages()
+            .finished()
+            .filter(task_path=PATH, finished_at__lt=timezone.now() - KEEP)
         )
         ids = list(over.order_by().values_list("pk", flat=True)[:PRUNE_AT_MOST])
-        return DBTaskResult.objects.filter(pk__in=ids).delete()[0]
+        return self._messages().filter(pk__in=ids).delete()[0]
+
+    def _messages(self) -> DBTaskResultQuerySet:
+        """Return the messages where they are written: a replica may lag behind."""
+        return DBTaskResult.objects.using(self.writes_to())

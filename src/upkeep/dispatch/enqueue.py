@@ -41,9 +41,20 @@ def run_now(order: Order, *, interruption: Interruption | None = None) -> Run:
 
     Raises InvalidParameters or AlreadyActive, and UpkeepError inside a transaction.
     """
+    return advance_here(write_for_here(order), interruption=interruption)
+
+
+def write_for_here(order: Order) -> Run:
+    """Write the row of a run that this process is about to advance itself."""
     _refuse_transaction(order)
     # Should this process die, the sweep finds the row and sends a message after all.
     run = intake.write(order, tell=messages.expect)
+    run.refresh_from_db()
+    return run
+
+
+def advance_here(run: Run, *, interruption: Interruption | None = None) -> Run:
+    """Advance a run in this process, to its end or until interrupted."""
     execute(run.pk, run.lease_token, interruption=interruption, to_the_end=True)
     run.refresh_from_db()
     return run

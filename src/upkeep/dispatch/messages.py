@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -10,8 +11,8 @@ from django.utils import timezone
 
 from upkeep.compat import (
     DjangoTask,
-    InvalidDjangoTask,
     InvalidTaskBackend,
+    refusals,
     task_backends,
 )
 from upkeep.conf import conf
@@ -85,7 +86,7 @@ def message(
             f"TASKS has no backend {backend!r}. Add it there, or let the task name "
             f"another: {', '.join(task_backends.settings)}."
         ) from error
-    except InvalidDjangoTask as error:
+    except refusals() as error:
         raise QueueRefused(
             f"The backend {backend!r} of TASKS refuses this run: {error} "
             f"Asked for were queue {queue!r}, priority {priority}, "
@@ -112,13 +113,16 @@ def send(run: Run) -> bool:
 
 def expect(run: Run) -> bool:
     """Note when the sweep is to send a message, should no worker claim the run."""
-    again_after = conf.LEASE * 2 ** min(run.messages_sent, MOST_DOUBLINGS)
+    # A message that could not be sent, for its queue was down, does not count.
+    doublings = min(run.messages_sent, MOST_DOUBLINGS) if run.message_id else 0
+    due = _in_the_future(run.run_after) or Now()
     noted = (
         Run.objects.using(home())
         .filter(pk=run.pk, lease_token=run.lease_token, messages_sent=run.messages_sent)
         .update(
             messages_sent=run.messages_sent + 1,
-            resend_at=(run.run_after or Now()) + again_after,
+            message_id="",
+            resend_at=due + conf.LEASE * 2**doublings,
         )
     )
     return bool(noted)
@@ -138,5 +142,12 @@ def _send(run: Run) -> None:
 
 
 def _in_the_future(moment: datetime | None) -> datetime | None:
-    """A backend that cannot defer can still send what is due."""
-    return moment if moment and moment > timezone.now() else None
+    """
+    Return when a message may come, in the whole seconds that RQ counts in.
+
+    None where that is now: a backend that cannot defer can still send what is due. A
+    message must not come before its moment, for it would be stale, and so the last.
+    """
+    if moment is None or moment <= timezone.now():
+        return None
+    return moment.replace(microsecond=0) + timedelta(seconds=1)

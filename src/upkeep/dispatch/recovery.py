@@ -8,22 +8,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.models import Q
 
-from upkeep.compat import InvalidTaskBackend, task_backends
+from upkeep.compat import task_backends
 from upkeep.conf import conf
 from upkeep.databases import Now, evict, home, writing
 from upkeep.dispatch import messages
 from upkeep.dispatch.brokers import broker
-from upkeep.exceptions import TaskNotFound, UpkeepError
+from upkeep.exceptions import TaskNotFound
 from upkeep.execution.claim import let_go
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.status import Status
 
 logger = logging.getLogger("upkeep")
+
+Subject = TypeVar("Subject")
 
 SWEEP_EVERY = timedelta(seconds=10)
 
@@ -52,17 +55,17 @@ def sweep() -> Swept:
     for run in runs.unheard():
         swept.sent_again += _guarded(_send_again, run)
     for alias in task_backends.settings:
-        swept.pruned += broker(alias).prune()
+        swept.pruned += _guarded(_prune, alias)
     return swept
 
 
-def _guarded(mend: Callable[[Run], bool], run: Run) -> bool:
-    """Mend one run; what is wrong with it must not keep the others waiting."""
+def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
+    """Mend one thing; what is wrong with it must not keep the others waiting."""
     try:
-        return mend(run)
-    except (DatabaseError, UpkeepError, InvalidTaskBackend):
-        logger.exception("The sweep could not help %s", run)
-        return False
+        return mend(subject)
+    except Exception:  # Whatever the queue of one run may raise when it is down.
+        logger.exception("The sweep could not help %s", subject)
+        return 0
 
 
 def _take_over(run: Run) -> bool:
@@ -91,6 +94,10 @@ def _send_again(run: Run) -> bool:
         return messages.send(run)
 
 
+def _prune(alias: str) -> int:
+    return broker(alias).prune()
+
+
 def _evict_holder(run: Run) -> None:
     """End the session of whoever froze while it held the run or was about to."""
     evict(home(), run.lease_token)
@@ -109,7 +116,7 @@ def watch(stop: threading.Event) -> None:
     while not stop.wait(interval().total_seconds()):
         try:
             sweep()
-        except DatabaseError as error:
-            logger.warning("The sweep could not look for runs: %s", error)
+        except Exception as error:  # noqa: BLE001 - without a watcher nobody looks
+            logger.warning("The sweep could not look for runs: %r", error)
         finally:
             connections.close_all()

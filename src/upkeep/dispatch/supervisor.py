@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from upkeep.exceptions import QueueRefused
 
 logger = logging.getLogger("upkeep")
 
+LOOK_EVERY = timedelta(seconds=0.2)
 FIRST_RESTART_AFTER = timedelta(seconds=1)
 LONGEST_RESTART_AFTER = timedelta(seconds=30)
 STEADY_AFTER = timedelta(seconds=60)  # A worker that lived so long is not failing.
@@ -113,21 +115,18 @@ class Supervisor:
 
     def __init__(self, commands: Sequence[Sequence[str]], *, workers: int = 1) -> None:
         self.workers = [Worker(command) for command in commands for _ in range(workers)]
-        self._stopping = threading.Event()
+        self._is_stopping = False
 
     def run(self) -> None:
         """Keep the workers alive until told to stop, then see them end."""
-        watcher = threading.Thread(
-            target=watch, args=[self._stopping], name="upkeep-watcher", daemon=True
-        )
-        with self._listening():
-            watcher.start()
-            while not self._stopping.wait(0.2):
+        with self._listening(), _watching():
+            while not self._is_stopping:
                 for worker in self.workers:
                     worker.keep_alive()
+                time.sleep(LOOK_EVERY.total_seconds())
+            self._signal()
             for worker in self.workers:
                 worker.wait()
-        watcher.join(timeout=5)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -140,9 +139,29 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping.set()
+        # The first is passed on by run(): here a worker may be about to be born, and
+        # would not hear of it. No lock may be taken here, nor an Event set.
+        if self._is_stopping:
+            self._signal()
+        self._is_stopping = True
+
+    def _signal(self) -> None:
         for worker in self.workers:
             worker.signal(signal.SIGTERM)
+
+
+@contextmanager
+def _watching() -> Iterator[None]:
+    stop = threading.Event()
+    watcher = threading.Thread(
+        target=watch, args=[stop], name="upkeep-watcher", daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join(timeout=5)
 
 
 def _environment() -> dict[str, str]:

@@ -34,16 +34,16 @@ class TestCollect:
     @pytest.mark.parametrize(
         ("value", "name"),
         [
-            ("abc", "a str"),
-            (b"abc", "a bytes"),
+            ("abc", "type str"),
+            (b"abc", "type bytes"),
             (None, "None"),
-            ({1: 2}, "a dict"),
-            ({1}, "a set"),
-            (iter([1]), "a list_iterator"),
-            (Path("x.csv"), "Path"),
-            (3, "a int"),
-            (Item, "ModelBase"),
-            (Item.objects.raw("SELECT 1"), "a RawQuerySet"),
+            ({1: 2}, "type dict"),
+            ({1}, "type set"),
+            (iter([1]), "type list_iterator"),
+            (Path("x.csv"), "type PosixPath"),
+            (3, "type int"),
+            (Item, "type ModelBase"),
+            (Item.objects.raw("SELECT 1"), "type RawQuerySet"),
         ],
     )
     def test_refuses_anything_else_by_its_type(self, value: Any, name: str) -> None:

@@ -31,7 +31,8 @@ def interrupted_walk(
     make: Callable[[], Collection[Any]], steps: list[Step]
 ) -> list[Any]:
     """Return the items of a walk that goes by these steps and then to its end."""
-    collection, cursor, done = make(), None, []
+    collection, cursor = make(), None
+    done: list[Any] = []
     remaining = iter(steps)
     while True:
         size, stop, takeover = next(remaining, (5, 5, False))

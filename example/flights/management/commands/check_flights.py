@@ -30,7 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         expected = count_file(options["csv"])
         found = count_database()
-        Console(file=self.stdout).print(comparison(expected, found))
+        Console().print(comparison(expected, found))
         if found != expected:
             raise CommandError("The database differs from the CSV file.")
 

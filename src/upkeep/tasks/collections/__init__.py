@@ -44,7 +44,7 @@ def collect(value: object, *, alias: str) -> Collection[Any]:
 
 def refusal(value: object) -> str:
     """Say why a value cannot be walked, and what can."""
-    found = "None" if value is None else f"a {type(value).__name__}"
+    found = "None" if value is None else f"a value of type {type(value).__name__}"
     return (
         f"collection() returned {found}, which cannot be walked. Return a QuerySet, "
         "a list or another sequence, or a CSV file parameter or its in_batches(size)."

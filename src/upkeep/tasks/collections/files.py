@@ -45,7 +45,7 @@ class CSVFormat:
         self.parse(iter(()))  # The csv module says what it cannot do.
         check_encoding(self.encoding)
 
-    def parse(self, lines: Iterator[str]) -> csv._reader:
+    def parse(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """Return the records of lines of text, each a list of strings."""
         return csv.reader(
             lines,
@@ -160,7 +160,9 @@ class CSVCollection(Collection[Any]):
                 raise
         else:
             self._reader = reader
-        last = self._reader is not None and len(items) < wanted
+        last = self._reader is not None and (
+            len(items) < wanted or reader.offset >= self._csv_file.file.size
+        )
         return Page(items, last, lambda index: self._cursor(places[index]))
 
     def count(self) -> int | None:
@@ -318,7 +320,8 @@ class Reader:
 
     def _wrong_length(self, fields: list[str]) -> InvalidFile:
         return self._error(
-            f"{len(fields)} fields, where the header has {len(self.header)}. A "
+            f"a row of length {len(fields)}, where the header has length "
+            f"{len(self.header)}. A "
             f"value that holds {self._format.delimiter!r} must be quoted."
         )
 

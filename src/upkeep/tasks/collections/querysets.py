@@ -37,10 +37,14 @@ class QuerySetCollection(Collection[Any]):
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next records, with one query."""
         records = self._records if cursor is None else self._after(cursor)
-        items = list(records[:size])
+        # One more than asked tells whether these are the last: a run that is paused
+        # while its last item is worked on has succeeded.
+        items = list(records[: size + 1])
+        last = len(items) <= size
+        del items[size:]
         # Noted now: a record that is deleted or copied in process loses its key.
         keys = list(map(self._keys_of, items))
-        return Page(items, len(items) < size, lambda index: self._cursor(keys[index]))
+        return Page(items, last, lambda index: self._cursor(keys[index]))
 
     def count(self) -> int:
         """Count with one query."""
@@ -96,9 +100,10 @@ def refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
         )
     elif not in_order_of_key(queryset):
         yield "is ordered, but a walk goes by primary key: leave the ordering out"
-    if queryset._db not in (None, alias):
+    chosen = queryset._db  # type: ignore[attr-defined]  # None without using()
+    if chosen not in (None, alias):
         yield (
-            f"reads from the database {queryset._db!r}, but its task writes to "
+            f"reads from the database {chosen!r}, but its task writes to "
             f"{alias!r}: leave out using(), or set the task's database"
         )
 

@@ -1,0 +1,170 @@
+"""What is measured: a task, the same work by hand, and the data of both."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.management.color import no_style
+from django.db import connection, models
+
+from benchmarks import loops
+from benchmarks.maintenance import BATCH, ImportReadings, LookAtRecords, SaveRecords
+from benchmarks.models import Reading, Record
+from upkeep import Task
+from upkeep.runs.status import Status
+
+
+class Case:
+    """A task and a loop that do the same work on the same rows."""
+
+    name: ClassVar[str]
+    task: ClassVar[type[Task]]
+    rows: ClassVar[int]  # So many that the work takes about two seconds.
+    target: ClassVar[float]  # The least share of the loop's speed.
+
+    def prepare(self) -> None:
+        """Make what both sides only read."""
+
+    def reset(self) -> None:
+        """Make the data as it was before the work."""
+
+    def by_task(self) -> None:
+        """Do the work with the engine."""
+        run = self.task.run_now(**self.parameters())
+        if run.status != Status.SUCCEEDED:
+            raise RuntimeError(f"{run} ended as {run.status}: {run.reason}")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the task is given."""
+        return {}
+
+    def by_hand(self) -> None:
+        """Do the work with a loop written by hand."""
+        raise NotImplementedError
+
+    def done(self) -> int:
+        """Count the rows that show that the work was done."""
+        raise NotImplementedError
+
+
+class NoOp(Case):
+    """What the walk itself costs: nothing is done with any record."""
+
+    name = "no-op"
+    task = LookAtRecords
+    rows = 400_000
+    target = 0.9
+
+    def prepare(self) -> None:
+        fill_records(self.rows)
+
+    def by_hand(self) -> None:
+        loops.walk(loops.records(), look_at)
+
+    def done(self) -> int:
+        return Record.objects.filter(n=0).count()
+
+
+class Save(Case):
+    """The plainest backfill: every record is changed and saved."""
+
+    name = "save"
+    task = SaveRecords
+    rows = 12_000
+    target = 0.9
+
+    def reset(self) -> None:
+        fill_records(self.rows)
+
+    def by_hand(self) -> None:
+        loops.walk(loops.records(), count_up)
+
+    def done(self) -> int:
+        return Record.objects.filter(n=1).count()
+
+
+class Import(Case):
+    """A CSV file, its rows inserted in batches."""
+
+    name = "csv"
+    task = ImportReadings
+    rows = 100_000
+    target = 0.9
+
+    def prepare(self) -> None:
+        write_readings(self.path, self.rows)
+
+    def reset(self) -> None:
+        empty(Reading)
+
+    def parameters(self) -> dict[str, Any]:
+        return {"csv_file": self.path}
+
+    def by_hand(self) -> None:
+        loops.walk(loops.batches(self.path, BATCH), insert)
+
+    def done(self) -> int:
+        return Reading.objects.count()
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return settings.FOLDER / "readings.csv"
+
+
+CASES: dict[str, Case] = {case.name: case for case in (NoOp(), Save(), Import())}
+
+
+# The work, as one writes it in a loop
+
+
+def look_at(record: Record) -> None:
+    """Do nothing."""
+
+
+def count_up(record: Record) -> None:
+    """Count a record up and save it."""
+    record.n += 1
+    record.save(update_fields=["n"])
+
+
+def insert(rows: list[loops.Row]) -> None:
+    """Insert a reading for each row."""
+    Reading.objects.bulk_create(
+        Reading(station=row["station"], day=row["day"], value=int(row["value"]))
+        for row in rows
+    )
+
+
+# The data
+
+
+def fill_records(rows: int) -> None:
+    """Have the keys 1 to `rows`, and nothing else, in the table of records."""
+    empty(Record)
+    for start in range(1, rows + 1, 10_000):
+        keys = range(start, min(start + 10_000, rows + 1))
+        Record.objects.bulk_create(Record(pk=key, text=f"{key:0140}") for key in keys)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Record._meta.db_table}")
+
+
+def empty(model: type[models.Model]) -> None:
+    """Take all rows out of a table, and leave no trace of them to slow it down."""
+    sql = connection.ops.sql_flush(no_style(), [model._meta.db_table])
+    connection.ops.execute_sql_flush(sql)
+
+
+def write_readings(path: Path, rows: int) -> None:
+    """Write a CSV file of so many rows."""
+    first = date(2000, 1, 1)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["station", "day", "value"])
+        for number in range(rows):
+            day = first + timedelta(days=number % 9000)
+            writer.writerow([f"station {number % 500}", day.isoformat(), number])

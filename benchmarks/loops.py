@@ -1,0 +1,65 @@
+"""
+Loops as one writes them by hand, with the pages, transactions and gaps of the engine.
+
+They save their place with each transaction, as somebody would who wants to go on after
+a crash, and know nothing else: no lease, no counts to show, nobody who may stop them.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from django.db import connection, transaction
+
+from benchmarks.models import Place, Record
+
+Item = TypeVar("Item")
+Row = dict[str, str]
+
+PAGE = 1000
+
+# Seconds: SQLite has one writer at a time, and others want to write too.
+SECONDS = {"sqlite": 0.1}
+GAP = {"sqlite": 0.03}
+
+
+def walk(items: Iterable[Item], work: Callable[[Item], None]) -> None:
+    """Work on all items, in transactions of half a second, a tenth on SQLite."""
+    seconds, gap = SECONDS.get(connection.vendor, 0.5), GAP.get(connection.vendor, 0)
+    place, _ = Place.objects.get_or_create(pk=1)
+    remaining = iter(items)
+    place.done, finished = 0, False
+    while not finished:
+        with transaction.atomic():
+            deadline = time.monotonic() + seconds
+            for item in remaining:
+                work(item)
+                place.done += 1
+                if time.monotonic() >= deadline:
+                    break
+            else:
+                finished = True
+            Place.objects.filter(pk=place.pk).update(done=place.done)
+        if not finished and gap:
+            time.sleep(gap)
+
+
+def records() -> Iterator[Record]:
+    """Yield the records in the order of their key, a page with each query."""
+    last = 0
+    while page := list(Record.objects.filter(pk__gt=last).order_by("pk")[:PAGE]):
+        last = page[-1].pk
+        yield from page
+
+
+def batches(path: Path, size: int) -> Iterator[list[Row]]:
+    """Yield the rows of a CSV file in lists."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        while batch := list(islice(rows, size)):
+            yield batch

@@ -1,0 +1,60 @@
+"""A run that this very process advances, while it shows how far it is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from upkeep.exceptions import InvalidTransition
+from upkeep.execution.interruption import Interruption
+
+if TYPE_CHECKING:
+    from upkeep.management.follower import Follower
+    from upkeep.runs.models import Run
+
+
+class Watched(Interruption):
+    """
+    Shows the run whenever the executor asks whether to stop: between two chunks.
+
+    Nothing becomes visible at other times, so neither a thread nor a second
+    connection is needed. The first Ctrl-C pauses the run after the item in hand; the
+    second ends it at once, and its chunk is rolled back.
+    """
+
+    def __init__(self, run: Run, follower: Follower, *, by: str) -> None:
+        super().__init__()
+        self.run = run
+        self.follower = follower
+        self.by = by
+        self.ctrl_c = False
+        self._is_pause_due = False
+
+    def reason(self) -> str:
+        """Show where the run is, pause it if that is wanted, and say why to stop."""
+        self.follower.look_now_and_then()
+        if self._is_pause_due:
+            self._is_pause_due = False
+            with suppress(InvalidTransition):  # Somebody was quicker: it stops anyway.
+                self.run.pause(by=self.by, reason="Ctrl-C")
+        return super().reason()
+
+    @contextmanager
+    def by_keyboard(self) -> Iterator[None]:
+        """Hear Ctrl-C, where this is the main thread; others hear no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGINT, self._pause)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _pause(self, *signal_and_frame: object) -> None:
+        self.ctrl_c = self._is_pause_due = True
+        self.ask_to_stop("Ctrl-C")
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,25 @@
+"""What one can ask of `manage.py upkeep`, a file for each verb."""
+
+from upkeep.management.verbs.base import Verb
+from upkeep.management.verbs.list import ListTasks
+from upkeep.management.verbs.log import TellLog
+from upkeep.management.verbs.recover import Recover
+from upkeep.management.verbs.run import RunTask
+from upkeep.management.verbs.status import ShowStatus
+from upkeep.management.verbs.wishes import Cancel, Pause, Resume
+from upkeep.management.verbs.worker import StartWorker
+
+VERBS: dict[str, type[Verb]] = {
+    verb.name: verb
+    for verb in (
+        ListTasks,
+        RunTask,
+        ShowStatus,
+        TellLog,
+        Pause,
+        Resume,
+        Cancel,
+        Recover,
+        StartWorker,
+    )
+}

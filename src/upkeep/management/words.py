@@ -1,0 +1,104 @@
+"""Runs in the words of the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from upkeep.runs.progress import Progress
+from upkeep.runs.status import Status
+
+if TYPE_CHECKING:
+    from upkeep.runs.events import Event
+    from upkeep.runs.models import Run
+
+UNITS = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+
+
+def duration(time: timedelta) -> str:
+    """Say a duration by its two largest units."""
+    seconds = time.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    rest, words = round(seconds), list[str]()
+    for unit, size in UNITS:
+        count, rest = divmod(rest, size)
+        if count or words:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2])
+
+
+def rate(items_a_second: float) -> str:
+    """Say a rate, with as many digits as mean something."""
+    return f"{_rounded(items_a_second)} a second"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def moment(when: datetime | None) -> str:
+    """Say a moment in the time zone of the project; an empty text for none."""
+    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}" if when else ""
+
+
+def where(run: Run) -> str:
+    """Say how far a run has come, how fast, and how long the rest takes."""
+    progress = Progress(run)
+    parts = [progress.text]
+    if progress.rate is not None:
+        parts.append(rate(progress.rate))
+    if run.is_active and progress.time_left is not None:
+        parts.append(f"{duration(progress.time_left)} left")
+    return ", ".join(parts)
+
+
+def where_shortly(run: Run) -> str:
+    """Say the same in half a line."""
+    progress = Progress(run)
+    parts = [f"{progress.done:,}"]
+    if progress.fraction is not None:
+        parts = [f"{progress.done:,} of {progress.total:,}"]
+        parts.append(f"{100 * progress.fraction:.0f} %")
+    if progress.rate is not None:
+        parts.append(f"{_rounded(progress.rate)}/s")
+    if run.is_active and progress.time_left is not None:
+        parts.append(f"{duration(progress.time_left)} left")
+    return "  ".join(parts)
+
+
+def outcome(run: Run) -> str:
+    """Say how a run came to rest, in one sentence without its advice."""
+    sentence = f"{name(run)} {verb(run)} after {duration(run.time_running)}"
+    return f"{sentence}: {where(run)}."
+
+
+def verb(run: Run) -> str:
+    """Say the status of a run as the predicate of a sentence."""
+    ended_by_itself = {Status.SUCCEEDED, Status.ERRORED}
+    return run.status if run.status in ended_by_itself else f"is {run.status}"
+
+
+def name(run: Run) -> str:
+    """Return what a run is called at the beginning of a sentence."""
+    return f"Run {run.pk} of {run.task}"
+
+
+def event_line(event: Event) -> str:
+    """Say an event in a line: when, what, why or the text of the log, and by whom."""
+    by = f"by {event.actor}" if event.actor else ""
+    said = "  ".join(filter(None, (event.text, by)))
+    return line(event.created_at, event.status or event.kind, said)
+
+
+def line(when: datetime, what: str, text: str) -> str:
+    """Return a line of the story of a run, its columns aligned with the others."""
+    return f"{moment(when)}  {what:<11}  {text}".rstrip()
+
+
+def compact(value: Any) -> str:
+    """Return JSON in one line."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,71 @@
+"""What others may know of a run: its public columns, with what is secret masked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model
+
+from upkeep.exceptions import TaskNotFound
+from upkeep.runs.progress import Progress
+from upkeep.tasks import parameters
+from upkeep.tasks.masks import FILTERED, masked_names
+
+if TYPE_CHECKING:
+    from upkeep.runs.models import Run
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """
+    Return the run as JSON: its public columns, its task's label, and the time left.
+
+    Moments are in ISO 8601, durations and `eta` in seconds.
+    """
+    public = [field.name for field in run._meta.concrete_fields if field.editable]
+    values = {name: _as_json(getattr(run, name)) for name in public}
+    time_left = Progress(run).time_left if run.is_active else None
+    return values | {
+        "parameters": _masked_parameters(run),
+        "label": label(run),
+        "eta": _as_json(time_left),
+    }
+
+
+def label(run: Run) -> str:
+    """Return the label that the run's task has today, or had when it was last here."""
+    try:
+        return run.task_class.label()
+    except TaskNotFound:
+        return run.task
+
+
+def parameters_in_words(run: Run) -> dict[str, str]:
+    """Return the run's parameters as people may see them."""
+    try:
+        task = run.task_class
+    except TaskNotFound:
+        return dict.fromkeys(run.parameters, FILTERED)
+    return parameters.describe(task.fields, run.parameters, task.masked)
+
+
+def _masked_parameters(run: Run) -> dict[str, Any]:
+    try:
+        hidden = masked_names(run.parameters, run.task_class.masked)
+    except TaskNotFound:  # Nobody is left to say what is secret.
+        hidden = frozenset(run.parameters)
+    return {
+        name: FILTERED if name in hidden else value
+        for name, value in run.parameters.items()
+    }
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return round(value.total_seconds(), 3)
+        case Model():
+            return str(value)
+    return value

@@ -1,0 +1,315 @@
+"""The sweep: nobody looks, and yet every run goes on."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+
+from tests.dispatch.queue import down, lose_messages, messages
+from tests.runs.stages import claim, run_in
+from tests.testapp.maintenance import CountUp, Numbers
+from upkeep import dispatch
+from upkeep.conf import conf
+from upkeep.databases import Now
+from upkeep.dispatch import recovery
+from upkeep.dispatch.recovery import Swept, interval, sweep, watch
+from upkeep.runs.leases import Lease
+from upkeep.runs.models import Run
+from upkeep.runs.status import Status
+
+AN_HOUR = timedelta(hours=1)
+
+
+def overdue(run: Run) -> Run:
+    """Let the message of a run have been sent long ago."""
+    Run.objects.filter(pk=run.pk).update(resend_at=Now() - timedelta(seconds=1))
+    run.refresh_from_db()
+    return run
+
+
+def silent(run: Run) -> Run:
+    """Let the worker of a run not have been heard of for long."""
+    Run.objects.filter(pk=run.pk).update(lease_until=Now() - timedelta(seconds=1))
+    run.refresh_from_db()
+    return run
+
+
+def resent_after(run: Run) -> timedelta:
+    run.refresh_from_db()
+    assert run.resend_at is not None
+    return run.resend_at - timezone.now()
+
+
+@pytest.mark.django_db
+class TestLostMessage:
+    def test_is_sent_again_with_the_same_token(self) -> None:
+        run = overdue(CountUp.enqueue())
+        lose_messages()
+        assert sweep() == Swept(sent_again=1)
+        assert messages() == [[run.pk, run.lease_token]]
+        assert Run.objects.get(pk=run.pk).lease_token == run.lease_token
+
+    def test_is_known_to_the_run_by_its_new_id(self) -> None:
+        run = overdue(CountUp.enqueue())
+        lose_messages()
+        sweep()
+        run.refresh_from_db()
+        assert run.message_id == str(DBTaskResult.objects.get().pk)
+
+    def test_that_a_killed_worker_took_with_it_is_sent_again(self) -> None:
+        overdue(CountUp.enqueue())
+        DBTaskResult.objects.update(status="RUNNING")
+        assert sweep() == Swept(sent_again=1)
+
+    def test_is_not_sent_again_before_its_time(self) -> None:
+        CountUp.enqueue()
+        lose_messages()
+        assert sweep() == Swept()
+        assert not messages()
+
+    def test_is_not_sent_again_while_it_waits_in_a_long_queue(self) -> None:
+        run = overdue(CountUp.enqueue())
+        assert sweep() == Swept()
+        assert len(messages()) == 1
+        assert timedelta(0) < resent_after(run) <= conf.LEASE
+
+    def test_is_sent_after_longer_and_longer_waits(self) -> None:
+        run = CountUp.enqueue()
+        waits = []
+        for _ in range(10):
+            waits.append(round(resent_after(run) / conf.LEASE))
+            overdue(run)
+            lose_messages()
+            sweep()
+        assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
+
+    def test_is_sent_soon_after_its_queue_was_down_for_long(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = CountUp.enqueue()
+        lose_messages()
+        with monkeypatch.context() as patch:
+            patch.setattr(dispatch.messages, "_send", lambda run: None)
+            for _ in range(5):
+                overdue(run)
+                sweep()
+                assert resent_after(run) <= conf.LEASE * 2
+        overdue(run)
+        assert sweep() == Swept(sent_again=1)
+        assert messages() == [[run.pk, run.lease_token]]
+
+    def test_waits_little_again_once_a_worker_came(self) -> None:
+        run = CountUp.enqueue()
+        for _ in range(5):
+            overdue(run)
+            lose_messages()
+            sweep()
+        claim(run).let_go(reason="Its time was up.")
+        assert resent_after(run) <= conf.LEASE
+
+    def test_of_a_run_that_was_due_long_ago_is_not_sent_at_each_sweep(self) -> None:
+        run = CountUp.enqueue()
+        lose_messages()
+        Run.objects.update(run_after=Now() - 24 * AN_HOUR)
+        overdue(run)
+        assert sweep() == Swept(sent_again=1)
+        lose_messages()
+        assert sweep() == Swept()
+
+    def test_is_nothing_that_a_paused_run_waits_for(self) -> None:
+        overdue(run_in(Status.PAUSED))
+        assert sweep() == Swept()
+
+    def test_of_a_run_that_should_have_been_worked_on_here_is_sent(self) -> None:
+        """`run_now` sends none; if its process dies at once, the sweep does."""
+        with (
+            mock.patch("upkeep.dispatch.enqueue.execute", side_effect=SystemExit),
+            pytest.raises(SystemExit),
+        ):
+            Numbers.using().run_now()
+        assert not messages()
+        overdue(Run.objects.get())
+        assert sweep() == Swept(sent_again=1)
+
+    def test_is_sent_once_by_two_who_sweep(self) -> None:
+        run = overdue(CountUp.enqueue())
+        lose_messages()
+        late = Run.objects.get(pk=run.pk)
+        sweep()
+        assert recovery._send_again(late) is False
+        assert len(messages()) == 1
+
+
+@pytest.mark.django_db
+class TestAbandonedRun:
+    @pytest.mark.parametrize(
+        ("status", "then"),
+        [
+            (Status.RUNNING, Status.INTERRUPTED),
+            (Status.PAUSING, Status.PAUSED),
+            (Status.CANCELLING, Status.CANCELLED),
+        ],
+    )
+    def test_goes_where_a_person_or_nobody_wants_it(
+        self, status: Status, then: Status
+    ) -> None:
+        run = silent(run_in(status))
+        assert sweep() == Swept(taken_over=1)
+        assert Run.objects.get(pk=run.pk).status == then
+
+    def test_says_who_fell_silent(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        sweep()
+        reason = Run.objects.get(pk=run.pk).reason
+        assert reason == f"Its worker {run.worker} fell silent; the next one goes on."
+
+    def test_calls_the_next_worker(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        lose_messages()
+        sweep()
+        run.refresh_from_db()
+        assert messages() == [[run.pk, run.lease_token]]
+
+    def test_that_is_to_stop_calls_nobody(self) -> None:
+        silent(run_in(Status.PAUSING))
+        lose_messages()
+        sweep()
+        assert not messages()
+
+    def test_lets_its_old_worker_write_no_more(self) -> None:
+        run = CountUp.enqueue()
+        worker = claim(run)
+        silent(run)
+        sweep()
+        with pytest.raises(Exception, match="was taken over by another worker"):
+            worker.write(done=3)
+
+    def test_whose_pacemaker_beats_is_not_abandoned(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        Lease.objects.filter(run=run).update(until=Now() + AN_HOUR)
+        assert sweep() == Swept()
+
+    def test_that_was_heard_of_after_all_is_left_alone(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        Run.objects.update(lease_until=Now() + AN_HOUR)
+        assert recovery._take_over(run) is False
+        assert Run.objects.get(pk=run.pk).status == Status.RUNNING
+
+    def test_whose_class_is_gone_is_mended_too(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        Run.objects.update(task="testapp.Gone")
+        assert sweep() == Swept(taken_over=1)
+        assert Run.objects.get(pk=run.pk).status == Status.INTERRUPTED
+
+
+@pytest.mark.django_db
+class TestTrouble:
+    """What is wrong with one run, or with one queue, keeps no other waiting."""
+
+    def test_of_a_run_whose_backend_is_gone(self) -> None:
+        bad, good = (overdue(Numbers.enqueue()) for _ in range(2))
+        lose_messages()
+        Run.objects.filter(pk=bad.pk).update(backend="gone")
+        assert sweep() == Swept(sent_again=1)
+        assert messages() == [[good.pk, good.lease_token]]
+
+    def test_of_a_run_that_cannot_be_taken_over(self) -> None:
+        bad, good = (silent(run_in(Status.RUNNING)) for _ in range(2))
+        Run.objects.filter(pk=bad.pk).update(backend="gone")
+        assert sweep() == Swept(taken_over=1)
+        assert Run.objects.get(pk=good.pk).status == Status.INTERRUPTED
+
+    def test_of_a_queue_that_is_down(self) -> None:
+        overdue(Numbers.enqueue())
+        held = silent(run_in(Status.PAUSING))
+        with down(ConnectionRefusedError()):
+            assert sweep() == Swept(taken_over=1)
+        assert Run.objects.get(pk=held.pk).status == Status.PAUSED
+        assert sweep() == Swept()  # The message was not lost.
+
+    def test_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        run = overdue(Numbers.enqueue())
+        with down(ConnectionRefusedError("no answer")):
+            sweep()
+        assert f"The sweep could not help {run}" in caplog.text
+        assert "no answer" in caplog.text
+
+
+@pytest.mark.django_db
+class TestPrune:
+    @pytest.mark.parametrize(
+        ("age", "status", "path", "pruned"),
+        [
+            (2 * AN_HOUR, "SUCCESSFUL", "upkeep.dispatch.messages.advance", 1),
+            (2 * AN_HOUR, "FAILED", "upkeep.dispatch.messages.advance", 1),
+            (AN_HOUR / 2, "SUCCESSFUL", "upkeep.dispatch.messages.advance", 0),
+            (2 * AN_HOUR, "RUNNING", "upkeep.dispatch.messages.advance", 0),
+            (2 * AN_HOUR, "READY", "upkeep.dispatch.messages.advance", 0),
+            (2 * AN_HOUR, "SUCCESSFUL", "shop.tasks.send_mail", 0),
+        ],
+    )
+    def test_deletes_our_messages_that_are_over_for_an_hour(
+        self, age: timedelta, status: str, path: str, pruned: int
+    ) -> None:
+        CountUp.enqueue()
+        DBTaskResult.objects.update(
+            status=status, task_path=path, finished_at=timezone.now() - age
+        )
+        assert sweep() == Swept(pruned=pruned)
+        assert DBTaskResult.objects.count() == 1 - pruned
+
+
+def test_what_was_swept_is_a_sentence() -> None:
+    assert str(Swept(taken_over=1, sent_again=2, pruned=3)) == (
+        "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted"
+    )
+
+
+class TestInterval:
+    @pytest.mark.parametrize(("lease", "seconds"), [(30, 10), (10, 5), (1, 0.5)])
+    def test_is_ten_seconds_or_half_a_short_lease(
+        self, settings: Any, lease: float, seconds: float
+    ) -> None:
+        settings.UPKEEP = {"LEASE": timedelta(seconds=lease)}
+        assert interval() == timedelta(seconds=seconds)
+
+
+class TestWatch:
+    """The watcher looks again and again, whatever happens, until it is told to stop."""
+
+    @pytest.fixture
+    def at_once(self, settings: Any) -> None:
+        settings.UPKEEP = {"LEASE": timedelta(seconds=0.02)}
+
+    @pytest.mark.parametrize(
+        "trouble", [OperationalError("away"), ConnectionRefusedError(), ValueError()]
+    )
+    @pytest.mark.usefixtures("at_once")
+    def test_outlives_trouble(self, trouble: Exception) -> None:
+        stop, looks = threading.Event(), iter([trouble, Swept(), "stop"])
+        with mock.patch.object(
+            recovery, "sweep", side_effect=partial(look, looks, stop)
+        ):
+            watch(stop)
+        assert not list(looks)
+
+    def test_stops_at_once_when_told(self) -> None:
+        stop = threading.Event()
+        stop.set()
+        with mock.patch.object(recovery, "sweep", side_effect=AssertionError):
+            watch(stop)
+
+
+def look(looks: Iterator[Any], stop: threading.Event) -> None:
+    found = next(looks)
+    if isinstance(found, Exception):
+        raise found
+    if found == "stop":
+        stop.set()

@@ -1,0 +1,228 @@
+"""The traps that repeat or lose work in silence, on the databases that have them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from unittest import mock
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from tests.integration.harness import faults
+from tests.testapp.maintenance import CountUp
+from tests.testapp.models import Effect, Item
+from upkeep.execution import executor
+from upkeep.execution.claim import Claim
+from upkeep.runs.status import Status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def items(transactional_db):
+    return Item.objects.bulk_create(Item(pk=pk) for pk in range(1, 21))
+
+
+@contextmanager
+def during(task: type[CountUp], act) -> Iterator[None]:
+    """Have something happen after the work on each item."""
+    process = task.process
+
+    def with_act(self, item):
+        process(self, item)
+        act(item)
+
+    with mock.patch.object(task, "process", with_act):
+        yield
+
+
+# A COMMIT whose answer is lost
+
+
+@contextmanager
+def commit_in_doubt() -> Iterator[None]:
+    """
+    Let the first COMMIT of a chunk arrive half a second late, and its answer never.
+
+    The worker has lost its connection meanwhile, and opens another.
+    """
+    commit = connection._commit
+    late: list[threading.Thread] = []
+
+    def lose() -> None:
+        if late or not Effect.objects.exists():
+            return commit()
+        raw, connection.connection = connection.connection, None
+        late.append(threading.Thread(target=commit_late, args=[raw]))
+        late[0].start()
+        raise lost_connection()
+
+    with mock.patch.object(connection, "_commit", lose):
+        yield
+    late[0].join()
+
+
+def commit_late(raw) -> None:
+    time.sleep(0.5)
+    try:
+        raw.commit()
+        raw.close()
+    except Exception:  # noqa: BLE001 - the session was ended meanwhile
+        return
+
+
+def lost_connection() -> OperationalError:
+    """Return the error that Django raises when the server does not answer."""
+    if connection.vendor == "mysql":
+        return OperationalError(2013, "Lost connection to server during query")
+    import psycopg
+
+    error = OperationalError("server closed the connection unexpectedly")
+    error.__cause__ = psycopg.OperationalError(str(error))
+    return error
+
+
+@pytest.fixture
+def over_a_network():
+    if connection.vendor == "sqlite":
+        pytest.skip("by design: SQLite has no network on which an answer is lost")
+
+
+def test_a_commit_whose_answer_is_lost_is_not_repeated(over_a_network):
+    with commit_in_doubt():
+        run = CountUp.run_now()
+    assert faults(run) == []
+
+
+def test_without_a_new_token_a_commit_in_doubt_is_repeated(over_a_network):
+    """Show that the test above can fail: reading the row alone is too early."""
+
+    def reread(self: Claim) -> None:
+        self.run.refresh_from_db()
+
+    with mock.patch.object(Claim, "renew", reread), commit_in_doubt():
+        run = CountUp.run_now()
+    assert faults(run) != []
+
+
+# A callback that raises behind the commit
+
+
+def test_a_callback_that_raises_does_not_repeat_its_chunk():
+    def raise_behind_commit(item: Item) -> None:
+        if item.pk == 5:
+            transaction.on_commit(lambda: 1 / 0)
+
+    with during(CountUp, raise_behind_commit):
+        run = CountUp.run_now()
+    assert run.status == Status.ERRORED
+    assert "ZeroDivisionError" in run.error_class
+    assert set(Item.objects.values_list("n", flat=True)) <= {0, 1}
+    run.resume()
+    executor.execute(run.pk, run.lease_token)
+    assert faults(run) == []
+
+
+# Errors that `process` swallows
+
+
+@pytest.fixture
+def on_mariadb():
+    if connection.vendor != "mysql":
+        pytest.skip("by design: only MariaDB goes on after such an error in silence")
+
+
+@contextmanager
+def other_session() -> Iterator[object]:
+    """Open another session on the same database."""
+    other = connection.copy()
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+@contextmanager
+def swallowed_lock_timeout() -> Iterator[None]:
+    """Have one item wait in vain for a row of somebody else, and hide it."""
+    asked = []
+
+    def ask_in_vain(item: Item) -> None:
+        if item.pk != 6 or asked:
+            return
+        asked.append(item)
+        with other_session() as other, transaction_of(other) as cursor:
+            cursor.execute("INSERT INTO testapp_country (code) VALUES ('XX')")
+            try:
+                with connection.cursor() as mine:
+                    mine.execute("SET SESSION innodb_lock_wait_timeout = 1")
+                    mine.execute("INSERT INTO testapp_country (code) VALUES ('XX')")
+            except OperationalError as error:
+                assert error.args[0] == 1205
+
+    with during(CountUp, ask_in_vain):
+        yield
+
+
+@contextmanager
+def swallowed_deadlock() -> Iterator[None]:
+    """Have one item lose a deadlock against somebody else, and hide it."""
+    asked = []
+
+    def embrace(item: Item) -> None:
+        if item.pk != 6 or asked:
+            return
+        asked.append(item)
+        with other_session() as other, transaction_of(other) as cursor:
+            # Of two in a deadlock, the server gives up the one that changed less.
+            rows = ", ".join(f"('{number}')" for number in range(2000))
+            cursor.execute(f"INSERT INTO testapp_country (code) VALUES {rows}")
+            waiting = threading.Thread(
+                target=cursor.execute,
+                args=["UPDATE testapp_item SET name = 'mine' WHERE id = 6"],
+            )
+            waiting.start()
+            time.sleep(0.3)  # Nothing shows that the other session has begun to wait.
+            try:
+                with connection.cursor() as mine:
+                    mine.execute(
+                        "SELECT * FROM testapp_country WHERE code = '7' FOR UPDATE"
+                    )
+            except OperationalError as error:
+                assert error.args[0] == 1213
+            finally:
+                waiting.join()
+
+    with during(CountUp, embrace):
+        yield
+
+
+@contextmanager
+def transaction_of(other) -> Iterator[object]:
+    """Open a transaction of the other session, and roll it back."""
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        try:
+            yield cursor
+        finally:
+            other.rollback()
+            other.set_autocommit(True)
+
+
+@pytest.mark.parametrize("swallowed", [swallowed_deadlock, swallowed_lock_timeout])
+def test_a_chunk_that_hides_a_database_error_is_done_again(swallowed, on_mariadb):
+    with swallowed():
+        run = CountUp.run_now()
+    assert faults(run) == []
+
+
+@pytest.mark.parametrize("swallowed", [swallowed_deadlock])
+def test_without_the_savepoint_a_swallowed_deadlock_loses_items(swallowed, on_mariadb):
+    """Show that the test above can fail: the checkpoint alone sees nothing."""
+    with mock.patch.object(executor, "trustworthy", lambda alias: nullcontext()):
+        with swallowed():
+            run = CountUp.run_now()
+    assert faults(run) != []

@@ -1,0 +1,30 @@
+"""What the tests with real processes share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from tests.testapp.models import Item
+
+ITEMS = 30
+
+
+@pytest.fixture
+def database_name() -> str:
+    """Return what the database is called by those who use it."""
+    return "mariadb" if connection.vendor == "mysql" else connection.vendor
+
+
+@pytest.fixture
+def short_leases(settings):
+    """Let a worker count as silent after 0.1 s."""
+    settings.UPKEEP = {"LEASE": timedelta(seconds=0.1)}
+
+
+@pytest.fixture
+def items(transactional_db):
+    """Return thirty items that nobody has counted up."""
+    return Item.objects.bulk_create(Item(pk=pk) for pk in range(1, ITEMS + 1))

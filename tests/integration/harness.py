@@ -1,0 +1,226 @@
+"""
+Workers that die, freeze or lose their server at a chosen statement.
+
+A worker is a fork of the test's process that runs the queue's own worker command. A
+tripwire counts what it says to its database, each statement before and after, COMMIT
+and ROLLBACK too, and acts at one of these points.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.core.management import call_command
+from django.db import DatabaseError, connection, connections
+from django_tasks_db.models import DBTaskResult
+
+from tests.testapp.models import Effect, Item
+from upkeep.dispatch.recovery import sweep
+from upkeep.models import Run
+from upkeep.runs.status import Status
+
+PATIENCE = 30.0  # seconds, for what takes a fraction of one
+
+
+# Processes
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Run something in a process of its own that shares no connection with us."""
+    connections.close_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - a fork must end here whatever happens
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def is_frozen(pid: int) -> bool:
+    """Tell whether a child has stopped itself; a child that ended is never frozen."""
+    ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+    assert not ended or os.WIFSTOPPED(status), "the worker ended before it froze"
+    return ended == pid
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, and reap it then."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+@contextmanager
+def process(work: Callable[[], None]) -> Iterator[int]:
+    """Run something in a process of its own, which is killed if it is still there."""
+    pid = fork(work)
+    try:
+        yield pid
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE) -> bool:
+    """Wait for a condition; False if it does not come true in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return bool(condition())
+
+
+# Tripwires
+
+
+WITHOUT_QUOTES = str.maketrans("", "", "`\"")
+
+
+class Point(NamedTuple):
+    """A moment in a worker's talk with its database."""
+
+    number: int
+    name: str
+    in_transaction: bool
+
+
+@dataclass
+class Tripwire:
+    """Count the points of this process's talk with its database; act at one of them."""
+
+    at: int | None = None
+    act: Callable[[], None] = lambda: None
+    points: list[Point] = field(default_factory=list)
+
+    def install(self) -> None:
+        """Listen to the connection of this thread."""
+        connection.execute_wrappers.append(self._around_statement)
+        for name in ("_commit", "_rollback"):
+            setattr(connection, name, self._around(name, getattr(connection, name)))
+
+    def _around_statement(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        statement = sql.translate(WITHOUT_QUOTES)[:60]
+        self._reach(f"before {statement}")
+        result = execute(sql, params, many, context)
+        self._reach(f"after {statement}")
+        return result
+
+    def _around(self, name: str, method: Callable[[], Any]) -> Callable[[], Any]:
+        def wrapped() -> Any:
+            self._reach(f"before {name}")
+            result = method()
+            self._reach(f"after {name}")
+            return result
+
+        return wrapped
+
+    def _reach(self, name: str) -> None:
+        self.points.append(Point(len(self.points) + 1, name, connection.in_atomic_block))
+        if len(self.points) == self.at:
+            self.act()
+
+
+def points_of_unbroken_run(run: Run, notes: Path) -> list[Point]:
+    """Have a worker do a run without a fault, and return the points it passed."""
+
+    def work() -> None:
+        tripwire = Tripwire()
+        work_off_queue(tripwire)
+        notes.write_text(json.dumps(tripwire.points))
+
+    with process(work) as pid:
+        assert wait_until(lambda: has_ended(pid))
+    assert faults(run) == []
+    return [Point(*point) for point in json.loads(notes.read_text())]
+
+
+def die() -> None:
+    """End this process as a power failure would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def freeze() -> None:
+    """Stop this process where it stands."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+# Workers
+
+
+def work_off_queue(tripwire: Tripwire | None = None) -> None:
+    """Be a worker of the queue until it is empty."""
+    if tripwire is not None:
+        tripwire.install()
+    call_command(
+        "db_worker",
+        verbosity=0,
+        batch=True,
+        reload=False,
+        interval=0,
+        startup_delay=False,
+    )
+
+
+def rescue() -> None:
+    """Be a watcher and a worker, until no run is active; no human is asked."""
+    while Run.objects.active().exists():
+        sweep()
+        with suppress(SystemExit, DatabaseError):
+            work_off_queue()
+        time.sleep(0.01)
+
+
+# What must be true in the end
+
+
+def clear() -> None:
+    """Bring the tables back to the start."""
+    Run.objects.all().delete()
+    DBTaskResult.objects.all().delete()
+    Effect.objects.all().delete()
+    Item.objects.update(n=0)
+
+
+def faults(run: Run) -> list[str]:
+    """Return what is wrong with a run that should have done each item exactly once."""
+    run.refresh_from_db()
+    items = dict(Item.objects.values_list("pk", "n"))
+    effects = sorted(Effect.objects.values_list("item", flat=True))
+    found = []
+    if run.status != Status.SUCCEEDED:
+        found.append(f"the run is {run.status}: {run.reason}")
+    if run.done != len(items):
+        found.append(f"the run counts {run.done} of {len(items)}")
+    if wrong := {pk: n for pk, n in items.items() if n != 1}:
+        found.append(f"items that were not done once: {wrong}")
+    if effects != sorted(items):
+        found.append(f"the ledger has {len(effects)} effects of {len(items)}")
+    return found

@@ -1,0 +1,168 @@
+"""A worker that freezes and wakes up when another has taken over: it has no say."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import pytest
+from django.db.models import Q
+
+from tests.integration.harness import (
+    Point,
+    Tripwire,
+    clear,
+    faults,
+    freeze,
+    has_ended,
+    is_frozen,
+    points_of_unbroken_run,
+    process,
+    rescue,
+    wait_until,
+    work_off_queue,
+)
+from tests.testapp.maintenance import CountUpInChunks
+from upkeep.conf import conf
+from upkeep.databases import Now
+from upkeep.dispatch import recovery
+from upkeep.execution import claim
+from upkeep.execution.claim import Claim
+from upkeep.models import Run
+from upkeep.runs.status import Status
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("short_leases"),
+]
+
+POINTS = 12  # of each series
+
+Waking = Callable[[int, int, Run], None]
+
+
+# The points
+
+
+@pytest.fixture
+def points(items, tmp_path, database_name) -> list[Point]:
+    """Return points at which a worker holds the run, spread over its whole talk."""
+    points = points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
+    held = while_claimed(points)
+    if database_name == "sqlite":
+        # In a transaction a frozen worker has the only write lock of the project.
+        held = [point for point in held if is_in_gap(point)]
+    return spread(held)
+
+
+def while_claimed(points: list[Point]) -> list[Point]:
+    """Return the points between the commit of the claim and the worker's last move."""
+    moves = [p.number for p in points if p.name.startswith("before UPDATE upkeep_run ")]
+    commits = [point.number for point in points if point.name == "after _commit"]
+    claimed = next(number for number in commits if number > moves[0])
+    return [point for point in points if claimed <= point.number < moves[-1]]
+
+
+def is_in_gap(point: Point) -> bool:
+    inside = ("after BEGIN IMMEDIATE", "before _commit")
+    return not point.in_transaction and point.name not in inside
+
+
+def spread(points: list[Point]) -> list[Point]:
+    return points[:: max(1, len(points) // POINTS)]
+
+
+# The series
+
+
+def wake_after(frozen: int, rescuer: int, run: Run) -> None:
+    """Wake the frozen worker when another has brought the run to its end."""
+    assert wait_until(lambda: has_ended(rescuer), timeout=10), "the rescuer is held up"
+    os.kill(frozen, signal.SIGCONT)
+
+
+def wake_during(frozen: int, rescuer: int, run: Run) -> None:
+    """Wake the frozen worker when another has just taken the run over."""
+    token = Run.objects.get(pk=run.pk).lease_token
+    wait_until(lambda: not Run.objects.filter(pk=run.pk, lease_token=token).exists())
+    os.kill(frozen, signal.SIGCONT)
+    wait_until(lambda: has_ended(rescuer))
+
+
+def freeze_at(point: Point, wake: Waking) -> list[str]:
+    """Let a worker freeze at a point, be replaced, and wake; return what is wrong."""
+    clear()
+    run = CountUpInChunks.enqueue()
+    with process(lambda: work_off_queue(Tripwire(point.number, freeze))) as frozen:
+        assert wait_until(lambda: is_frozen(frozen))
+        with process(rescue) as rescuer:
+            wake(frozen, rescuer, run)
+            wait_until(lambda: has_ended(frozen), timeout=10)
+    return [f"{point}: {fault}" for fault in faults(run)]
+
+
+@pytest.mark.parametrize("wake", [wake_after, wake_during])
+def test_a_worker_that_wakes_after_its_lease_changes_nothing(
+    wake, points, capsys, database_name
+):
+    wrong = [fault for point in points for fault in freeze_at(point, wake)]
+    with capsys.disabled():
+        print(f"\nfrozen at {len(points)} points on {database_name}: {len(wrong)} bad")
+    assert wrong == []
+
+
+# The protections, taken away
+
+
+@contextmanager
+def no_fence() -> Iterator[None]:
+    """Let workers write to any run, whoever holds it."""
+
+    def write(self: Claim, *log_lines: str, **changes: object) -> None:
+        changes["lease_until"] = Now() + conf.LEASE
+        Run.objects.filter(pk=self.run.pk).update(**changes)
+
+    def wish(self: Claim) -> Status:
+        return Status.RUNNING
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(Claim, "write", write))
+        stack.enter_context(mock.patch.object(Claim, "wish", wish))
+        stack.enter_context(mock.patch.object(Claim, "_fence", lambda self: Q()))
+        yield
+
+
+def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(points):
+    """Show that the test above can fail: what it finds is what the fence prevents."""
+    gaps = [point for point in points if is_in_gap(point)]
+    with no_fence():
+        assert any(freeze_at(point, wake_after) for point in gaps)
+
+
+def test_without_eviction_the_next_worker_is_held_up(points, database_name):
+    """Show that a frozen worker's row locks hold, until its session is ended."""
+    if database_name == "sqlite":
+        pytest.skip("by design: SQLite has no session that another could end")
+    point = next(point for point in reversed(points) if point.in_transaction)
+    clear()
+    run = CountUpInChunks.enqueue()
+    with process(lambda: work_off_queue(Tripwire(point.number, freeze))) as frozen:
+        assert wait_until(lambda: is_frozen(frozen))
+        with no_eviction(), process(rescue) as rescuer:
+            assert not wait_until(lambda: has_ended(rescuer), timeout=3)
+        with process(rescue) as rescuer:
+            assert wait_until(lambda: has_ended(rescuer), timeout=10)
+    assert faults(run) == []
+
+
+@contextmanager
+def no_eviction() -> Iterator[None]:
+    """Let frozen sessions be."""
+    with (
+        mock.patch.object(recovery, "evict", lambda alias, marker: False),
+        mock.patch.object(claim, "evict", lambda alias, marker: False),
+    ):
+        yield

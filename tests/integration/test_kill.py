@@ -1,0 +1,41 @@
+"""A worker killed at any statement: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.harness import (
+    Tripwire,
+    clear,
+    die,
+    faults,
+    has_ended,
+    points_of_unbroken_run,
+    process,
+    rescue,
+    wait_until,
+    work_off_queue,
+)
+from tests.testapp.maintenance import CountUpInChunks
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("short_leases"),
+]
+
+def test_each_effect_happens_once_wherever_the_worker_is_killed(
+    items, tmp_path, capsys, database_name
+):
+    points = points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
+    wrong = []
+    for point in points:
+        clear()
+        run = CountUpInChunks.enqueue()
+        with process(lambda: work_off_queue(Tripwire(point.number, die))) as pid:
+            assert wait_until(lambda: has_ended(pid))
+        with process(rescue) as pid:
+            wait_until(lambda: has_ended(pid))
+        wrong += [f"{point}: {fault}" for fault in faults(run)]
+    with capsys.disabled():
+        print(f"\nkilled at {len(points)} points on {database_name}: {len(wrong)} bad")
+    assert wrong == []

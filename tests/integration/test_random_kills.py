@@ -1,0 +1,67 @@
+"""Two workers, one of which is killed now and then: the run ends by itself, exact."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+
+from tests.integration.harness import faults, has_ended, process, wait_until
+from tests.testapp.maintenance import CountUp
+from tests.testapp.models import Item
+from upkeep.dispatch.recovery import watch
+from upkeep.models import Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROWS = 20_000
+KILLS = 25
+
+
+def work() -> None:
+    """Be a worker of the queue until killed."""
+    call_command(
+        "db_worker", verbosity=0, reload=False, interval=0.05, startup_delay=False
+    )
+
+
+def look_after_runs() -> None:
+    """Be a watcher until killed."""
+    watch(threading.Event())
+
+
+def test_every_row_is_counted_up_once_whatever_is_killed(
+    settings, capsys, database_name, transactional_db
+):
+    settings.UPKEEP = {"LEASE": timedelta(seconds=1)}
+    Item.objects.bulk_create([Item() for _ in range(ROWS)], batch_size=1000)
+    run = CountUp.enqueue()
+    kills = 0
+    with ExitStack() as watched, process(look_after_runs):
+        workers = [start(watched) for _ in range(2)]
+        while kills < KILLS and Run.objects.active().exists():
+            time.sleep(random.uniform(0.05, 0.5))
+            kill(workers.pop(random.randrange(2)))
+            workers.append(start(watched))
+            kills += 1
+        assert wait_until(lambda: not Run.objects.active().exists(), timeout=120)
+    with capsys.disabled():
+        print(f"\n{kills} kills during {ROWS} rows on {database_name}")
+    assert faults(run) == []
+    assert kills == KILLS, "the run was over before the last kill"
+
+
+def start(watched: ExitStack) -> int:
+    return watched.enter_context(process(work))
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: has_ended(pid))

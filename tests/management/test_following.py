@@ -1,0 +1,271 @@
+"""A run that is followed, by a process that a person may interrupt at any time."""
+
+import os
+import pty
+import signal
+import subprocess
+from contextlib import suppress
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from tests.management.commands import upkeep, wait_until
+from tests.runs.stages import run_in
+from tests.testapp.maintenance import Numbers
+from tests.testapp.models import Effect
+from upkeep.execution.claim import Claim
+from upkeep.management import follower
+from upkeep.management.displays import Display
+from upkeep.management.follower import Follower, story
+from upkeep.models import Run
+from upkeep.runs.events import Event
+from upkeep.runs.status import Status
+
+CTRL_C = signal.SIGINT
+
+
+def only_run() -> Run:
+    return Run.objects.get()
+
+
+def has_begun() -> bool:
+    return Run.objects.filter(done__gt=0).exists()
+
+
+def is_followed(process: subprocess.Popen[str]) -> bool:
+    """Tell, by what it says, that it looks at the run."""
+    return "running" in process.stdout.readline()
+
+
+class TestWithAWorker:
+    def test_stays_until_the_run_is_over(self, start, worker):
+        process = start("run", "testapp.Numbers", "--follow")
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert f"Run {only_run().pk} of testapp.Numbers succeeded after" in out
+
+    def test_pauses_the_run_on_ctrl_c(self, start, worker):
+        process = start("run", "testapp.CountSlowly", "--follow")
+        wait_until(lambda: is_followed(process))
+        wait_until(has_begun)
+        process.send_signal(CTRL_C)
+        _, err = process.communicate(timeout=60)
+        run = only_run()
+        assert process.returncode == 130
+        assert run.status == "paused"
+        assert f"To go on, type: manage.py upkeep resume {run.pk}" in err
+
+
+class TestInAPipe:
+    def test_writes_plain_lines(self, start):
+        words = ["run", "testapp.CountSlowly", "--inline"]
+        process = start(*words, environment={"FORCE_COLOR": "1"})
+        out = ""
+        while "  progress  " not in out:
+            out += process.stdout.readline()
+        only_run().cancel()
+        out += process.communicate(timeout=60)[0]
+        assert "\x1b" not in out
+        assert "\r" not in out
+        told = [line[21:].split()[0] for line in out.splitlines()[1:]]
+        assert told[:3] == ["enqueued", "running", "progress"]
+        assert told[-2:] == ["cancelling", "cancelled"]
+
+
+class TestInATerminal:
+    def test_draws_a_bar(self, start):
+        ours, theirs = pty.openpty()
+        environment = {"TERM": "xterm-256color"}
+        words = ["run", "testapp.Numbers", "--inline"]
+        process = start(*words, stdout=theirs, environment=environment)
+        os.close(theirs)
+        out = b""
+        with suppress(OSError):  # That is how the other end says that it is closed.
+            while part := os.read(ours, 1024):
+                out += part
+        os.close(ours)
+        assert process.wait(60) == 0
+        assert "━".encode() in out
+        assert b"7 of 7" in out
+        assert b"\x1b[?25h" in out  # The cursor is there again.
+
+
+class TestInline:
+    def test_pauses_on_ctrl_c(self, start):
+        process = start("run", "testapp.CountSlowly", "--inline")
+        wait_until(has_begun)
+        process.send_signal(CTRL_C)
+        _, err = process.communicate(timeout=60)
+        run = only_run()
+        assert process.returncode == 130
+        assert run.status == "paused"
+        assert run.done == Effect.objects.count()
+        assert f"To go on, type: manage.py upkeep resume {run.pk}" in err
+        moves = run.events.filter(kind="move").values_list("status", flat=True)
+        assert list(moves) == ["enqueued", "running", "pausing", "paused"]
+
+    def test_ends_at_once_on_a_second_ctrl_c(self, start):
+        """A Job cannot stop in its midst; its chunk is given up."""
+        process = start("run", "testapp.Doze", "--inline")
+        wait_until(lambda: Run.objects.filter(status="running").exists())
+        wait_until(Effect.objects.exists)
+        process.send_signal(CTRL_C)
+        while process.poll() is None:
+            process.send_signal(CTRL_C)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)  # Two that come at once may count as one.
+        _, err = process.communicate()
+        assert process.returncode == 130
+        assert only_run().status == "interrupted"
+        assert "is interrupted after" in err
+
+    def test_leaves_the_run_to_a_worker_on_sigterm(self, start):
+        process = start("run", "testapp.CountSlowly", "--inline")
+        wait_until(has_begun)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+        run = only_run()
+        assert process.returncode == 1
+        assert run.status == "interrupted"
+        assert run.done == Effect.objects.count()
+        assert "SIGTERM" in err
+
+
+class Notebook(Display):
+    """A display that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.looks: list[str] = []
+        self.noted: list[str] = []
+
+    def happened(self, event: Event) -> None:
+        self.events.append(event.status or event.text)
+
+    def stands(self, run: Run) -> None:
+        self.looks.append(run.status)
+
+    def notes(self, text: str) -> None:
+        self.noted.append(text)
+
+
+@pytest.mark.django_db
+class TestFollower:
+    @pytest.fixture
+    def notebook(self):
+        return Notebook()
+
+    def test_asks_one_question_where_nothing_is_new(
+        self, notebook, django_assert_num_queries
+    ):
+        watching = Follower(Numbers.enqueue(), notebook)
+        watching.look()
+        with django_assert_num_queries(1):
+            watching.look()
+
+    def test_tells_each_event_once(self, notebook):
+        run = Numbers.enqueue()
+        watching = Follower(run, notebook)
+        watching.look()
+        run.pause()
+        watching.look()
+        watching.look()
+        assert notebook.events == ["enqueued", "paused"]
+        assert notebook.looks == ["enqueued", "paused", "paused"]
+
+    def test_begins_behind_an_event(self, notebook):
+        run = Numbers.enqueue()
+        run.pause()
+        Follower(run, notebook, after=run.events.first().pk).look()
+        assert notebook.events == ["paused"]
+
+    def test_says_once_that_no_worker_comes(self, notebook, monkeypatch):
+        monkeypatch.setattr(follower, "PATIENCE", timedelta(0))
+        watching = Follower(Numbers.enqueue(), notebook)
+        for _ in range(3):
+            watching.look()
+        assert notebook.noted == [follower.NO_WORKER]
+
+    def test_says_what_a_delayed_run_waits_for(self, notebook):
+        later = timezone.now() + timedelta(hours=1)
+        Follower(Numbers.using(run_after=later).enqueue(), notebook).look()
+        assert notebook.noted[0].startswith("It waits until 20")
+
+    def test_waits_for_a_database_that_is_away(self, notebook):
+        watching = Follower(Numbers.enqueue(), notebook)
+        with (
+            mock.patch.object(follower, "is_passing", return_value=True),
+            mock.patch.object(follower, "forget_lost_connection") as forget,
+            mock.patch.object(Follower, "_look", side_effect=OperationalError("gone")),
+        ):
+            watching.look()
+            watching.look()
+        watching.look()
+        assert forget.called
+        assert notebook.noted == [follower.DATABASE_IS_AWAY]
+        assert notebook.looks == ["enqueued"]
+
+    def test_reads_a_long_story_in_pages(self, monkeypatch):
+        run = Numbers.enqueue()
+        run.tell(Event.Kind.LOG, *"abcdefg")
+        monkeypatch.setattr(follower, "PAGE", 3)
+        assert [event.text for event in story(run)] == ["", *"abcdefg"]
+
+
+class TestWatching:
+    def test_leaves_the_run_alone_on_ctrl_c(self, start):
+        run = Numbers.enqueue()
+        process = start("status", run.pk, "--follow")
+        header = process.stdout.readline()
+        process.send_signal(CTRL_C)
+        _, err = process.communicate(timeout=60)
+        run.refresh_from_db()
+        assert header == f"Run {run.pk} of testapp.Numbers is enqueued.\n"
+        assert process.returncode == 130
+        assert "goes on unwatched" in err
+        assert run.status == "enqueued"
+
+    @pytest.mark.django_db
+    def test_needs_to_know_which_run(self):
+        outcome = upkeep("status", "--follow")
+        assert outcome.status == 2
+        assert "Say which run" in outcome.err
+
+
+@pytest.mark.django_db
+class TestEnd:
+    """What became of the run decides the exit status and the last sentence."""
+
+    @pytest.mark.parametrize(
+        "status",
+        [Status.PAUSED, Status.CANCELLED, Status.ERRORED, Status.DISCARDED],
+    )
+    def test_other_than_success_is_status_1(self, status):
+        outcome = upkeep("status", run_in(status).pk, "--follow")
+        assert outcome.status == 1
+        assert f"{status} after" in outcome.err
+
+    def test_by_success_is_status_0(self):
+        run = run_in(Status.SUCCEEDED)
+        outcome = upkeep("status", run.pk, "--follow")
+        assert outcome.status == 0
+        assert f"Run {run.pk} of testapp.Numbers succeeded after" in outcome.out
+
+    @pytest.mark.parametrize("status", [Status.ENQUEUED, Status.RUNNING])
+    def test_by_a_person_says_who_and_why(self, status):
+        """Whether a worker had to be asked or not."""
+        run = run_in(status)
+        run.cancel(by="ada", reason="Not today.")
+        if status is Status.RUNNING:
+            Claim(run).let_go(reason="")
+        err = upkeep("status", run.pk, "--follow").err
+        assert err.endswith("By ada. Not today.")
+
+    @pytest.mark.parametrize("status", [Status.PAUSED, Status.ERRORED])
+    def test_that_is_none_for_good_says_how_to_go_on(self, status):
+        run = run_in(status)
+        err = upkeep("status", run.pk, "--follow").err
+        assert err.endswith(f"type: manage.py upkeep resume {run.pk}")

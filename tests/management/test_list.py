@@ -1,0 +1,67 @@
+"""`upkeep list` shows the tasks there are, those under way first."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.management.commands import upkeep
+from tests.runs.stages import run_in
+from tests.testapp.maintenance import CountUp, Report
+from upkeep.runs.status import Status
+from upkeep.tasks import registry
+
+pytestmark = pytest.mark.django_db
+
+
+def listed() -> dict[str, list[str]]:
+    """Return the columns by label."""
+    _, *lines = upkeep("list").out.splitlines()
+    return {line.split()[1]: line.split() for line in lines}
+
+
+def test_shows_group_label_last_run_and_summary():
+    Report.run_now()
+    assert listed()["testapp.Report"][0] == "completed"
+    assert listed()["testapp.Report"][2] == "succeeded"
+    assert listed()["testapp.Report"][-3:] == ["Count", "the", "items."]
+
+
+def test_shows_what_is_active_first_and_what_is_new_second():
+    run_in(Status.SUCCEEDED, Report)
+    run_in(Status.RUNNING, CountUp)
+    groups = [columns[0] for columns in listed().values()]
+    assert groups == sorted(groups, key=["active", "new", "completed"].index)
+    assert groups[0] == "active"
+    assert groups[-1] == "completed"
+
+
+def test_shows_the_active_run_where_a_later_one_is_over():
+    run_in(Status.PAUSED)
+    run_in(Status.SUCCEEDED)
+    assert listed()["testapp.Numbers"][:3] == ["active", "testapp.Numbers", "paused"]
+
+
+def test_knows_a_renamed_task_by_its_runs(monkeypatch):
+    monkeypatch.setattr(Report, "aliases", ("testapp.OldReport",))
+    run = run_in(Status.SUCCEEDED, Report)
+    type(run).objects.update(task="testapp.OldReport")
+    assert listed()["testapp.Report"][0] == "completed"
+
+
+def test_asks_no_more_when_there_are_more_runs():
+    def questions() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            upkeep("list")
+        return len(captured)
+
+    before = questions()
+    for _ in range(5):
+        run_in(Status.SUCCEEDED)
+    assert questions() == before
+
+
+def test_says_how_to_begin(monkeypatch):
+    monkeypatch.setattr(registry, "tasks", list)
+    assert "There are no tasks yet" in upkeep("list").out

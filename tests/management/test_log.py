@@ -1,0 +1,40 @@
+"""`upkeep log` tells the story of a run, the oldest first."""
+
+import pytest
+
+from tests.management.commands import upkeep
+from tests.testapp.maintenance import Numbers, Report
+from upkeep.runs.events import Event
+
+pytestmark = pytest.mark.django_db
+
+
+def test_has_a_line_for_each_event():
+    run = Report.using(by="ada").run_now()
+    lines = [line[21:] for line in upkeep("log", run.pk).out.splitlines()]
+    assert lines[0] == "enqueued     by ada"
+    assert lines[1].startswith("running      by ")
+    assert lines[2] == "log          Counting …"
+    assert lines[3].startswith("succeeded")
+
+
+def test_cannot_steer_a_terminal():
+    """What a task logs may come from anywhere."""
+    run = Numbers.enqueue()
+    run.tell(Event.Kind.LOG, "\x1b[2J\x1b]0;gotcha\x07\rgone")
+    out = upkeep("log", run.pk).out
+    assert "\\x1b[2J\\x1b]0;gotcha\\x07\\rgone" in out
+
+
+def test_asks_for_a_run_that_exists():
+    assert upkeep("log", 99).status == 2
+
+
+def test_ends_quietly_when_nobody_reads_on(start):
+    run = Numbers.enqueue()
+    run.tell(Event.Kind.LOG, *map(str, range(5000)))
+    process = start("log", run.pk)
+    process.stdout.readline()
+    process.stdout.close()
+    process.wait(60)
+    assert process.stderr.read() == ""

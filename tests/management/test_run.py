@@ -1,0 +1,180 @@
+"""`upkeep run` starts runs, and its exit status says what became of them."""
+
+import io
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from tests.management.commands import upkeep
+from tests.testapp.maintenance import CountUp
+from tests.testapp.models import Effect, Item
+from upkeep.management.verbs import base
+from upkeep.models import Run
+
+pytestmark = pytest.mark.django_db
+
+HEADER = b"name,n\n"
+
+
+class TestEnqueue:
+    def test_says_what_it_did_and_how_to_go_on(self):
+        outcome = upkeep("run", "testapp.CountUp")
+        run = Run.objects.get()
+        assert outcome.status == 0
+        assert outcome.out == (
+            f"Run {run.pk} of testapp.CountUp enqueued.\n"
+            f"To watch it, type: manage.py upkeep status {run.pk} --follow\n"
+        )
+        assert run.status == "enqueued"
+
+    def test_notes_who_asked_for_it(self, monkeypatch):
+        monkeypatch.setattr(base.getpass, "getuser", lambda: "ada")
+        upkeep("run", "testapp.CountUp")
+        assert Run.objects.get().events.get().actor == "ada"
+
+    def test_takes_a_person_without_a_name(self, monkeypatch):
+        """A container may know no name for the number that its processes have."""
+
+        def nameless():
+            raise KeyError("getpwuid(): uid not found: 12345")
+
+        monkeypatch.setattr(base.getpass, "getuser", nameless)
+        assert upkeep("run", "testapp.CountUp").status == 0
+
+    def test_takes_queue_priority_and_time(self):
+        upkeep(
+            *("run", "testapp.CountUp", "--queue", "low", "--priority", 7),
+            *("--run-after", "2099-01-02T03:04"),
+        )
+        run = Run.objects.get()
+        assert (run.queue, run.priority) == ("low", 7)
+        # In the time zone of the project, which is Berlin's.
+        assert run.run_after == datetime(2099, 1, 2, 2, 4, tzinfo=UTC)
+
+
+class TestParameters:
+    def test_are_cleaned_as_a_form_cleans_them(self):
+        upkeep("run", "testapp.CountUpTo", "-p", "up_to=12")
+        assert Run.objects.get().parameters == {"up_to": 12}
+
+    def test_may_hold_equals_signs(self):
+        upkeep("run", "testapp.Confide", "-p", "story=a=b")
+        assert Run.objects.get().parameters["story"] == "a=b"
+
+    @pytest.fixture(autouse=True)
+    def storage(self, settings, tmp_path):
+        settings.BASE_DIR = tmp_path
+
+    def test_may_be_files(self, tmp_path):
+        path = tmp_path / "items.csv"
+        path.write_bytes(HEADER + b"one,1\n")
+        upkeep("run", "testapp.ImportItems", "-p", f"csv_file=@{path}", "--inline")
+        assert Item.objects.get().name == "one"
+
+    def test_may_come_from_the_standard_input(self, monkeypatch):
+        stdin = SimpleNamespace(buffer=io.BytesIO(HEADER + b"two,2\n"))
+        monkeypatch.setattr("sys.stdin", stdin)
+        upkeep("run", "testapp.ImportItems", "-p", "csv_file=-", "--inline")
+        assert Item.objects.get().name == "two"
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["testapp.CountUpp"], "Did you mean testapp.CountUp?"),
+            (["testapp.CountUp", "-p", "x=1"], "Unknown parameter: x. CountUp takes"),
+            (["testapp.CountUpTo"], "up_to: This field is required."),
+            (["testapp.CountUpTo", "-p", "up_to=no"], "up_to: Enter a whole number."),
+            (["testapp.ImportItems", "-p", "csv_file=x"], "Give a file as @path"),
+            (["testapp.ImportItems", "-p", "csv_file=@/nix"], "cannot be read"),
+        ],
+    )
+    def test_is_status_2_and_a_sentence(self, words, sentence):
+        outcome = upkeep("run", *words)
+        assert outcome.status == 2
+        assert outcome.err.startswith("Usage: ")
+        assert sentence in outcome.err
+        assert not Run.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["-p", "up_to"], "'up_to' is not of the form name=value."),
+            (["--run-after", "soon"], "'soon' is no moment"),
+            (["--run-after", "2030-13-32T00:00"], "is no moment"),
+            (["--follow", "--inline"], "not allowed with"),
+        ],
+    )
+    def test_is_checked_before_anything_is_looked_up(self, words, sentence):
+        assert sentence in upkeep("run", "testapp.CountUp", *words).err
+
+    def test_of_a_process_has_status_2(self, start):
+        process = start("run", "testapp.CountUp", "--nonsense")
+        _, err = process.communicate()
+        assert process.returncode == 2
+        assert "unrecognized arguments: --nonsense" in err
+
+    def test_takes_options_of_all_commands_behind_the_verb(self, start):
+        process = start("run", "testapp.CountUp", "--settings", "tests.settings")
+        process.communicate()
+        assert process.returncode == 0
+
+
+class TestRefusal:
+    def test_of_a_run_that_is_active_is_status_3(self):
+        active = CountUp.enqueue()
+        outcome = upkeep("run", "testapp.CountUp")
+        assert outcome.status == 3
+        assert f"Refused: run {active.pk} of testapp.CountUp" in outcome.err
+
+    def test_of_a_queue_is_status_3(self, settings):
+        settings.TASKS = {
+            "default": settings.TASKS["default"] | {"QUEUES": ["default"]}
+        }
+        outcome = upkeep("run", "testapp.CountUp", "--queue", "nowhere")
+        assert outcome.status == 3
+        assert "TASKS" in outcome.err
+        assert not Run.objects.exists()
+
+
+class TestInline:
+    """It runs in this process, and needs neither worker nor thread."""
+
+    def test_ends_with_status_0_when_it_succeeded(self):
+        Item.objects.bulk_create(Item() for _ in range(3))
+        outcome = upkeep("run", "testapp.CountUp", "--inline")
+        assert outcome.status == 0
+        assert "succeeded after" in outcome.out
+        assert "3 of 3 items (100 %)" in outcome.out
+        assert Effect.objects.count() == 3
+
+    def test_tells_its_story_while_it_runs(self):
+        out = upkeep("run", "testapp.Report", "--inline").out
+        told = [line[21:] for line in out.splitlines() if line.startswith("20")]
+        assert [words.split()[0] for words in told] == [
+            *("enqueued", "running", "log", "succeeded")
+        ]
+        assert told[2] == "log          Counting …"
+
+    def test_shows_the_result_of_a_job(self):
+        assert 'Result: {"items": 0}' in upkeep("run", "testapp.Report", "--inline").out
+
+    def test_that_errors_ends_with_status_1_and_the_traceback(self):
+        Item.objects.create(pk=5)
+        outcome = upkeep("run", "testapp.CountUpTo", "-p", "up_to=4", "--inline")
+        run = Run.objects.get()
+        assert outcome.status == 1
+        assert outcome.err.startswith("Traceback (most recent call last):")
+        assert "\nValueError: 5 is beyond 4\n" in outcome.err
+        assert outcome.err.endswith(
+            f"Mend the cause, then type: manage.py upkeep resume {run.pk}"
+        )
+
+    def test_shows_no_secret(self):
+        words = ["-p", "story=a dark one", "-p", "api_key=open-sesame"]
+        outcome = upkeep("run", "testapp.Confide", *words, "--inline")
+        assert "[FILTERED] is out, and so is [FILTERED]" in outcome.err
+        assert "a dark one" not in outcome.out + outcome.err
+        assert "open-sesame" not in outcome.out + outcome.err

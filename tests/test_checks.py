@@ -1,0 +1,126 @@
+"""What is found wrong before anything runs, each with its id."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from pytest_django import Settings
+
+from upkeep.compat import DjangoTask
+from upkeep.tasks import registry
+from upkeep.tasks.base import Task
+
+TASKS_PACKAGE = DjangoTask.__module__.split(".base", maxsplit=1)[0]
+DATABASE = "django_tasks_db.DatabaseBackend"
+
+
+@pytest.fixture(autouse=True)
+def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget afterwards what a test adds to the tasks."""
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+
+
+def found() -> list[CheckMessage]:
+    return run_checks(tags=["upkeep"])
+
+
+def ids() -> list[str | None]:
+    return [message.id for message in found()]
+
+
+def make(name: str, module: str = "tests.testapp.maintenance", **given: Any) -> Any:
+    """Make a task class as if it stood in a module."""
+    return type(name, (Task,), {"__module__": module, **given})
+
+
+def test_nothing_is_wrong_with_the_suite() -> None:
+    assert not found()
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"LEESE": timedelta(1)}, "E001"),
+            ({"LEASE": 30}, "E002"),
+            ({"LEASE": timedelta(0)}, "E002"),
+            ({"LEASE": None}, "E002"),
+            ({"CHUNK": "0.5"}, "E002"),
+            ({"CHECKPOINT_EVERY": timedelta(-1)}, "E002"),
+            ({"TIME_BUDGET": 120}, "E002"),
+            ({"TASKS_MODULE": None}, "E003"),
+            ({"STORAGE": "s3"}, "E004"),
+            ({"MASKED": "iban"}, "E005"),
+        ],
+    )
+    def test_that_are_wrong_are_named(
+        self, settings: Settings, given: dict[str, Any], expected: str
+    ) -> None:
+        settings.UPKEEP = given
+        (message,) = found()
+        assert message.id == f"upkeep.{expected}"
+        assert next(iter(given)) in message.msg
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {},
+            {"TIME_BUDGET": None},
+            {"STORAGE": None},
+            {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
+        ],
+    )
+    def test_that_are_right_are_not(
+        self, settings: Settings, given: dict[str, Any]
+    ) -> None:
+        settings.UPKEEP = given
+        assert not found()
+
+    def test_that_are_not_there_are_right(self, settings: Settings) -> None:
+        del settings.UPKEEP
+        assert not found()
+
+    def test_unknown_ones_are_told_what_there_is(self, settings: Settings) -> None:
+        settings.UPKEEP = {"LEESE": 1}
+        assert "LEASE, TIME_BUDGET" in str(found()[0].hint)
+
+
+class TestTasks:
+    def test_in_no_app_is_an_error(self) -> None:
+        make("Lost", module="nowhere.maintenance")
+        (message,) = found()
+        assert message.id == "upkeep.E006"
+        assert "nowhere.maintenance.Lost lies in no installed app" in message.msg
+
+    def test_with_one_label_are_an_error(self) -> None:
+        make("CountUp", module="tests.testapp.others")
+        (message,) = found()
+        assert message.id == "upkeep.E007"
+        assert message.msg == (
+            "testapp.CountUp is claimed by tests.testapp.maintenance.CountUp "
+            "and tests.testapp.others.CountUp."
+        )
+
+    def test_with_the_alias_of_another_are_an_error(self) -> None:
+        make("Renamed", aliases=("testapp.CountUp",))
+        assert ids() == ["upkeep.E007"]
+
+    def test_whose_queue_is_not_served_are_an_error(self, settings: Settings) -> None:
+        settings.TASKS = {"default": {"BACKEND": DATABASE, "QUEUES": ["default"]}}
+        make("Slow", queue="slow")
+        (message,) = found()
+        assert message.id == "upkeep.E008"
+        assert "testapp.Slow: The backend 'default' of TASKS refuses" in message.msg
+
+    def test_whose_backend_is_not_there_are_an_error(self) -> None:
+        make("Slow", backend="celery")
+        assert ids() == ["upkeep.E008"]
+
+    @pytest.mark.parametrize("backend", ["Dummy", "Immediate"])
+    def test_on_a_backend_for_tests_are_a_warning(
+        self, settings: Settings, backend: str
+    ) -> None:
+        path = f"{TASKS_PACKAGE}.backends.{backend.lower()}.{backend}Backend"
+        settings.TASKS = {"default": {"BACKEND": path}}
+        assert "upkeep.W001" in ids()

@@ -1,0 +1,137 @@
+"""The example project: its tasks, and the count that checks them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "sqlite",
+    reason="by design: the example has an SQLite file of its own, whatever the suite's",
+)
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "example"
+
+AIRLINES = """\
+carrier,name
+AA,American Airlines Inc.
+B6,JetBlue Airways
+"""
+AIRPORTS = """\
+faa,name,lat,lon
+JFK,John F Kennedy Intl,40.639751,-73.778925
+MIA,Miami Intl,25.79325,-80.290556
+"""
+PLANES = """\
+tailnum,year,type,manufacturer,model,engines,seats
+N10156,2004,Fixed wing multi engine,EMBRAER,EMB-145XR,2,55
+N14228,NA,Fixed wing multi engine,BOEING,737-824,2,149
+"""
+# One flight of each class; the third goes to an airport, and the fifth in a plane,
+# that the other files do not know; the last has no plane at all.
+FLIGHTS = """\
+time_hour,minute,carrier,flight,tailnum,origin,dest,dep_time,dep_delay,arr_delay,distance
+2013-01-01T10:00:00Z,15,AA,1,N10156,JFK,MIA,513,-2,-1,1089
+2013-01-01T10:00:00Z,29,AA,2,N10156,JFK,MIA,533,4,14,1089
+2013-01-01T10:00:00Z,40,B6,3,N14228,JFK,SJU,542,2,59,1598
+2013-01-01T10:00:00Z,45,B6,4,N14228,JFK,MIA,544,-1,60,1089
+2013-01-01T11:00:00Z,0,AA,5,N668DN,JFK,MIA,554,-6,NA,1089
+2013-01-01T11:00:00Z,0,AA,6,NA,JFK,MIA,NA,NA,NA,1089
+"""
+
+
+class Project:
+    """The example, with its data in a folder of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def manage(self, *arguments: str, status: int = 0) -> str:
+        """Run manage.py, expect that exit status, and return all that was said."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=EXAMPLE,
+            env=os.environ
+            | {
+                "DJANGO_SETTINGS_MODULE": "project.settings",
+                "FLIGHTS_DATA": str(self.data),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def import_csv(self, task: str, text: str, *, status: int = 0) -> str:
+        """Run an import here and now."""
+        self.file.write_text(text, encoding="utf-8")
+        file = f"csv_file=@{self.file}"
+        return self.manage("upkeep", "run", task, "-p", file, "--inline", status=status)
+
+    def check(self, *, status: int = 0) -> str:
+        """Compare the database with the file imported last."""
+        return self.manage("check_flights", f"--csv={self.file}", status=status)
+
+    @property
+    def file(self) -> Path:
+        """The CSV file in hand."""
+        return self.data / "in-hand.csv"
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Import everything once, by the tasks, for all tests to begin with."""
+    project = Project(tmp_path_factory.mktemp("imported"))
+    project.manage("migrate", "--verbosity=0")
+    project.import_csv("flights.ImportAirlines", AIRLINES)
+    project.import_csv("flights.ImportAirports", AIRPORTS)
+    project.import_csv("flights.ImportPlanes", PLANES)
+    project.import_csv("flights.ImportFlights", FLIGHTS)
+    return project.data
+
+
+@pytest.fixture
+def project(imported: Path, tmp_path: Path) -> Project:
+    return Project(shutil.copytree(imported, tmp_path / "data"))
+
+
+def test_models_and_migrations_agree(project: Project) -> None:
+    project.manage("check", "--fail-level=WARNING")
+    project.manage("makemigrations", "--check", "--dry-run")
+
+
+def test_the_count_agrees_if_and_only_if_all_is_right(project: Project) -> None:
+    """Also for flights to airports, and in planes, that have no row in their files."""
+    assert "not classified" in project.check(status=1)
+
+    project.manage("upkeep", "run", "flights.ClassifyDelays", "--inline")
+    assert "DIFFERENT" not in project.check()
+
+    wrong = "Flight.objects.filter(number=3).update(delay_class='early')"
+    project.manage("shell", "-c", wrong)
+    assert "DIFFERENT" in project.check(status=1)
+
+
+def test_the_small_imports_can_be_repeated(project: Project) -> None:
+    project.import_csv("flights.ImportAirlines", AIRLINES)
+    project.import_csv("flights.ImportAirports", AIRPORTS)
+    project.import_csv("flights.ImportPlanes", PLANES)
+    counts = "Airline.objects.count(), Airport.objects.count(), Plane.objects.count()"
+    assert "(2, 3, 3)" in project.manage("shell", "-c", f"print(({counts}))")
+
+
+def test_a_flight_cannot_be_imported_twice(project: Project) -> None:
+    """So the demo would fail if a batch were ever worked on twice."""
+    output = project.import_csv("flights.ImportFlights", FLIGHTS, status=1)
+    assert "UNIQUE constraint failed" in output
+
+
+def test_a_file_without_the_columns_is_refused(project: Project) -> None:
+    output = project.import_csv("flights.ImportFlights", AIRPORTS, status=2)
+    assert "time_hour" in output

@@ -1,0 +1,81 @@
+"""What `make` runs tells the truth about how it went."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import matrix, servers
+from tools.steps import Counts, Step, counts, run
+
+REPORT = """\
+<testsuites><testsuite tests="9" failures="1" errors="2" skipped="1"/></testsuites>
+"""
+
+
+def step(name: str, code: str, report: Path | None = None) -> Step:
+    return Step(name=name, command=[sys.executable, "-c", code], report=report)
+
+
+class TestRun:
+    def test_goes_on_after_a_failure_and_says_so(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        steps = [step("breaks", "raise SystemExit(3)"), step("works", "print('here')")]
+        assert run(*([each] for each in steps)) is False
+        out = capfd.readouterr().out
+        assert "here" in out
+        assert "breaks  FAILED" in out
+        assert "works   passed" in out
+
+    def test_keeps_the_output_of_steps_apart_that_run_side_by_side(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        code = "print('one', flush=True); import time; time.sleep(0.2); print('two')"
+        assert run([step("this", code), step("that", code)])
+        assert capfd.readouterr().out.count("one\ntwo\n") == 2
+
+    def test_ends_with_the_number_of_tests(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        report = tmp_path / "report.xml"
+        code = f"import pathlib; pathlib.Path({str(report)!r}).write_text({REPORT!r})"
+        assert run([step("one", code, report)], [step("two", code, report)])
+        *_, last = capfd.readouterr().out.splitlines()
+        assert last == "10 passed, 6 failed, 2 skipped"
+
+    def test_of_nothing_is_no_success(self) -> None:
+        assert run() is False
+
+
+class TestCounts:
+    def test_are_read_from_the_report(self, tmp_path: Path) -> None:
+        report = tmp_path / "report.xml"
+        report.write_text(REPORT)
+        assert counts(report, passed=False) == Counts(passed=5, failed=3, skipped=1)
+
+    def test_of_a_suite_that_broke_off_have_a_failure(self, tmp_path: Path) -> None:
+        assert counts(tmp_path / "none.xml", passed=False) == Counts(failed=1)
+
+
+class TestMatrix:
+    def test_finds_the_python_that_runs_it(self) -> None:
+        ours = "{}.{}".format(*sys.version_info)
+        assert matrix.interpreter(ours)
+
+    def test_has_no_python_that_is_not_here(self) -> None:
+        assert matrix.interpreter("3.99") is None
+
+    def test_asks_a_django_only_of_pythons_that_it_runs_on(self) -> None:
+        assert ("3.11", "5.2") in matrix.supported()
+        assert ("3.11", "6.0") not in matrix.supported()
+
+
+class TestServers:
+    def test_missing_where_may_not_install_are_named(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(servers, "PACKAGES", {"no-such-package": "no-such-program"})
+        monkeypatch.setattr(servers, "administrator", lambda: None)
+        with pytest.raises(SystemExit, match=r"need no-such-package.*\n.*sudo apt-get"):
+            servers.provide()
