@@ -56,7 +56,7 @@ class NoOp(Case):
 
     name = "no-op"
     task = LookAtRecords
-    rows = 400_000
+    rows = 300_000
     target = 0.9
 
     def prepare(self) -> None:
@@ -74,7 +74,7 @@ class Save(Case):
 
     name = "save"
     task = SaveRecords
-    rows = 12_000
+    rows = 6_000
     target = 0.9
 
     def reset(self) -> None:
@@ -92,7 +92,7 @@ class Import(Case):
 
     name = "csv"
     task = ImportReadings
-    rows = 100_000
+    rows = 80_000
     target = 0.9
 
     def prepare(self) -> None:

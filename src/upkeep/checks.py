@@ -22,7 +22,8 @@ DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
 
 @register("upkeep")
 def check_settings(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    **kwargs: Any,
 ) -> list[CheckMessage]:
     """Check every key of `settings.UPKEEP`."""
     given = getattr(settings, "UPKEEP", {})
@@ -66,7 +67,8 @@ def _wrong_values(given: dict[str, Any]) -> Iterator[CheckMessage]:
 
 @register("upkeep")
 def check_tasks(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    **kwargs: Any,
 ) -> list[CheckMessage]:
     """Check that each task has a label of its own and a queue that takes it."""
     lost = [Error(sentence, id="upkeep.E006") for sentence in registry.lost()]

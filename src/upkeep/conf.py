@@ -31,7 +31,7 @@ class Conf:
     """How often a task that is not atomic saves its place."""
 
     STORAGE: str | None = None
-    """The alias in `STORAGES` for uploaded files; None: "upkeep" or a private folder."""
+    """The alias in `STORAGES` of uploads; None: "upkeep", or a private folder."""
 
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""

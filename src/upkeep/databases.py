@@ -52,7 +52,11 @@ class Now(Func):
     output_field = DateTimeField()
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **kwargs: Any
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        *args: Any,
+        **extra_context: Any,
     ) -> _AsSqlType:
         return _NOW[connection.vendor], ()
 
@@ -189,7 +193,7 @@ def _name(marker: str) -> str:
     return f"upkeep:{marker}"
 
 
-def _execute(alias: str, sql: str, *parameters: object) -> tuple[Any, ...] | None:
+def _execute(alias: str, sql: str, *parameters: str | int) -> tuple[Any, ...] | None:
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchone() if cursor.description else None
@@ -210,7 +214,7 @@ _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether a database error is likely not to come again: lock, loss, restart."""
+    """Tell whether an error is likely not to come again: a lock, a restart."""
     while error is not None:
         if isinstance(error, OperationalError | InterfaceError) and _passes(error):
             return True
@@ -224,8 +228,9 @@ def _passes(error: OperationalError | InterfaceError) -> bool:
         return cause.sqlite_errorname.startswith(_PASSING_SQLITE)
     if isinstance(error, InterfaceError):
         return True  # The connection is closed.
-    if hasattr(cause, "sqlstate"):  # psycopg; without a state, the server is away.
-        return cause.sqlstate is None or cause.sqlstate.startswith(_PASSING_SQLSTATES)
+    state = getattr(cause, "sqlstate", "")  # of psycopg; None: the server is away
+    if state != "":
+        return state is None or state.startswith(_PASSING_SQLSTATES)
     return bool(error.args) and error.args[0] in _PASSING_MYSQL
 
 

@@ -25,7 +25,7 @@ class Port:
     run_now: Callable[[Order], Run] = _nobody  # type: ignore[assignment]
     """Write the row of a run and work it to its end in this process."""
 
-    call_worker: Callable[[Run], None] = _nobody
+    call_worker: Callable[[Run], object] = _nobody
     """See that a worker hears of a run whose row says that it wants one."""
 
 

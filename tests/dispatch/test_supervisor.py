@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
 from upkeep.dispatch import supervisor
-from upkeep.dispatch.supervisor import Worker, worker_commands
+from upkeep.dispatch.supervisor import Supervisor, Worker, worker_commands
 from upkeep.exceptions import QueueRefused
 
 DATABASE = "django_tasks_db.DatabaseBackend"
@@ -60,7 +60,6 @@ class Supervised:
             env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
             start_new_session=True,
         )
-        wait_for(lambda: len(self.workers) == 2)
 
     @property
     def workers(self) -> set[int]:
@@ -100,8 +99,10 @@ def supervise(tmp_path: Path) -> Iterator[Callable[[str], Supervised]]:
     started: list[Supervised] = []
 
     def start(worker: str) -> Supervised:
-        started.append(Supervised(worker, tmp_path))
-        return started[-1]
+        one = Supervised(worker, tmp_path)
+        started.append(one)
+        wait_for(lambda: len(one.workers) == 2)
+        return one
 
     yield start
     for one in started:
@@ -162,6 +163,24 @@ class TestSecondSignal:
         sleep(0.5)  # Nothing more shall come in this time.
         assert one.told() == 2
         assert len(one.alive()) == 2
+
+
+class TestBirth:
+    def test_under_way_when_the_signal_comes_is_heard_of(self) -> None:
+        """Otherwise nobody would tell that worker, and it would be waited for."""
+        worker = mock.Mock(poll=lambda: None)
+
+        def bear(*args: Any, **kwargs: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return worker
+
+        with (
+            mock.patch.object(subprocess, "Popen", bear),
+            mock.patch.object(supervisor, "watch"),
+        ):
+            Supervisor([["db_worker"]]).run()
+        worker.send_signal.assert_called_once_with(signal.SIGTERM)
+        worker.wait.assert_called_once_with()
 
 
 class TestWaits:

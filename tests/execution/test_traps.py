@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -18,20 +19,22 @@ from upkeep.execution import executor
 from upkeep.execution.claim import Claim
 from upkeep.runs.status import Status
 
+Swallowed = Callable[[], AbstractContextManager[None]]
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def items(transactional_db):
+def items(transactional_db: None) -> list[Item]:
     return Item.objects.bulk_create(Item(pk=pk) for pk in range(1, 21))
 
 
 @contextmanager
-def during(task: type[CountUp], act) -> Iterator[None]:
+def during(task: type[CountUp], act: Callable[[Item], object]) -> Iterator[None]:
     """Have something happen after the work on each item."""
     process = task.process
 
-    def with_act(self, item):
+    def with_act(self: CountUp, item: Item) -> None:
         process(self, item)
         act(item)
 
@@ -49,12 +52,13 @@ def commit_in_doubt() -> Iterator[None]:
 
     The worker has lost its connection meanwhile, and opens another.
     """
-    commit = connection._commit
+    commit = connection._commit  # type: ignore[attr-defined]
     late: list[threading.Thread] = []
 
     def lose() -> None:
         if late or not Effect.objects.exists():
-            return commit()
+            commit()
+            return
         raw, connection.connection = connection.connection, None
         late.append(threading.Thread(target=commit_late, args=[raw]))
         late[0].start()
@@ -65,7 +69,7 @@ def commit_in_doubt() -> Iterator[None]:
     late[0].join()
 
 
-def commit_late(raw) -> None:
+def commit_late(raw: Any) -> None:
     time.sleep(0.5)
     try:
         raw.commit()
@@ -86,18 +90,20 @@ def lost_connection() -> OperationalError:
 
 
 @pytest.fixture
-def over_a_network():
+def over_a_network() -> None:
     if connection.vendor == "sqlite":
         pytest.skip("by design: SQLite has no network on which an answer is lost")
 
 
-def test_a_commit_whose_answer_is_lost_is_not_repeated(over_a_network):
+def test_a_commit_whose_answer_is_lost_is_not_repeated(over_a_network: None) -> None:
     with commit_in_doubt():
         run = CountUp.run_now()
     assert faults(run) == []
 
 
-def test_without_a_new_token_a_commit_in_doubt_is_repeated(over_a_network):
+def test_without_a_new_token_a_commit_in_doubt_is_repeated(
+    over_a_network: None,
+) -> None:
     """Show that the test above can fail: reading the row alone is too early."""
 
     def reread(self: Claim) -> None:
@@ -111,7 +117,7 @@ def test_without_a_new_token_a_commit_in_doubt_is_repeated(over_a_network):
 # A callback that raises behind the commit
 
 
-def test_a_callback_that_raises_does_not_repeat_its_chunk():
+def test_a_callback_that_raises_does_not_repeat_its_chunk() -> None:
     def raise_behind_commit(item: Item) -> None:
         if item.pk == 5:
             transaction.on_commit(lambda: 1 / 0)
@@ -130,13 +136,13 @@ def test_a_callback_that_raises_does_not_repeat_its_chunk():
 
 
 @pytest.fixture
-def on_mariadb():
+def on_mariadb() -> None:
     if connection.vendor != "mysql":
         pytest.skip("by design: only MariaDB goes on after such an error in silence")
 
 
 @contextmanager
-def other_session() -> Iterator[object]:
+def other_session() -> Iterator[Any]:
     """Open another session on the same database."""
     other = connection.copy()
     try:
@@ -148,7 +154,7 @@ def other_session() -> Iterator[object]:
 @contextmanager
 def swallowed_lock_timeout() -> Iterator[None]:
     """Have one item wait in vain for a row of somebody else, and hide it."""
-    asked = []
+    asked: list[Item] = []
 
     def ask_in_vain(item: Item) -> None:
         if item.pk != 6 or asked:
@@ -161,16 +167,18 @@ def swallowed_lock_timeout() -> Iterator[None]:
                     mine.execute("SET SESSION innodb_lock_wait_timeout = 1")
                     mine.execute("INSERT INTO testapp_country (code) VALUES ('XX')")
             except OperationalError as error:
-                assert error.args[0] == 1205
+                codes.append(error.args[0])
 
+    codes: list[int] = []
     with during(CountUp, ask_in_vain):
         yield
+    assert codes == [1205]
 
 
 @contextmanager
 def swallowed_deadlock() -> Iterator[None]:
     """Have one item lose a deadlock against somebody else, and hide it."""
-    asked = []
+    asked: list[Item] = []
 
     def embrace(item: Item) -> None:
         if item.pk != 6 or asked:
@@ -192,16 +200,18 @@ def swallowed_deadlock() -> Iterator[None]:
                         "SELECT * FROM testapp_country WHERE code = '7' FOR UPDATE"
                     )
             except OperationalError as error:
-                assert error.args[0] == 1213
+                codes.append(error.args[0])
             finally:
                 waiting.join()
 
+    codes: list[int] = []
     with during(CountUp, embrace):
         yield
+    assert codes == [1213]
 
 
 @contextmanager
-def transaction_of(other) -> Iterator[object]:
+def transaction_of(other: Any) -> Iterator[Any]:
     """Open a transaction of the other session, and roll it back."""
     other.set_autocommit(False)
     with other.cursor() as cursor:
@@ -213,16 +223,22 @@ def transaction_of(other) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("swallowed", [swallowed_deadlock, swallowed_lock_timeout])
-def test_a_chunk_that_hides_a_database_error_is_done_again(swallowed, on_mariadb):
+def test_a_chunk_that_hides_a_database_error_is_done_again(
+    swallowed: Swallowed, on_mariadb: None
+) -> None:
     with swallowed():
         run = CountUp.run_now()
     assert faults(run) == []
 
 
-@pytest.mark.parametrize("swallowed", [swallowed_deadlock])
-def test_without_the_savepoint_a_swallowed_deadlock_loses_items(swallowed, on_mariadb):
+@pytest.mark.parametrize("swallowed", [swallowed_deadlock, swallowed_lock_timeout])
+def test_without_protection_a_hidden_error_loses_work(
+    swallowed: Swallowed, on_mariadb: None
+) -> None:
     """Show that the test above can fail: the checkpoint alone sees nothing."""
-    with mock.patch.object(executor, "trustworthy", lambda alias: nullcontext()):
-        with swallowed():
-            run = CountUp.run_now()
+    with (
+        mock.patch.object(executor, "trustworthy", return_value=nullcontext()),
+        swallowed(),
+    ):
+        run = CountUp.run_now()
     assert faults(run) != []

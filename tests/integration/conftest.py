@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
+from tests.testapp.clock import clock
 from tests.testapp.models import Item
+from upkeep.execution import executor
 
 ITEMS = 30
 
@@ -19,12 +22,18 @@ def database_name() -> str:
 
 
 @pytest.fixture
-def short_leases(settings):
+def short_leases(settings: Settings) -> None:
     """Let a worker count as silent after 0.1 s."""
     settings.UPKEEP = {"LEASE": timedelta(seconds=0.1)}
 
 
 @pytest.fixture
-def items(transactional_db):
+def known_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let chunks end where CountUpInChunks says, however slow the machine."""
+    monkeypatch.setattr(executor, "monotonic", clock)
+
+
+@pytest.fixture
+def items(transactional_db: None) -> list[Item]:
     """Return thirty items that nobody has counted up."""
     return Item.objects.bulk_create(Item(pk=pk) for pk in range(1, ITEMS + 1))

@@ -99,7 +99,7 @@ def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE) -> bool:
 # Tripwires
 
 
-WITHOUT_QUOTES = str.maketrans("", "", "`\"")
+WITHOUT_QUOTES = str.maketrans("", "", '`"')
 
 
 class Point(NamedTuple):
@@ -125,11 +125,11 @@ class Tripwire:
             setattr(connection, name, self._around(name, getattr(connection, name)))
 
     def _around_statement(
-        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+        self, execute: Callable[..., Any], sql: str, *rest: Any
     ) -> Any:
         statement = sql.translate(WITHOUT_QUOTES)[:60]
         self._reach(f"before {statement}")
-        result = execute(sql, params, many, context)
+        result = execute(sql, *rest)
         self._reach(f"after {statement}")
         return result
 
@@ -143,7 +143,8 @@ class Tripwire:
         return wrapped
 
     def _reach(self, name: str) -> None:
-        self.points.append(Point(len(self.points) + 1, name, connection.in_atomic_block))
+        number = len(self.points) + 1
+        self.points.append(Point(number, name, connection.in_atomic_block))
         if len(self.points) == self.at:
             self.act()
 

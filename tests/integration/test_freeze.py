@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -26,6 +28,7 @@ from tests.integration.harness import (
     work_off_queue,
 )
 from tests.testapp.maintenance import CountUpInChunks
+from tests.testapp.models import Item
 from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
@@ -36,7 +39,7 @@ from upkeep.runs.status import Status
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("short_leases"),
+    pytest.mark.usefixtures("short_leases", "known_chunks"),
 ]
 
 POINTS = 12  # of each series
@@ -48,7 +51,7 @@ Waking = Callable[[int, int, Run], None]
 
 
 @pytest.fixture
-def points(items, tmp_path, database_name) -> list[Point]:
+def points(items: list[Item], tmp_path: Path, database_name: str) -> list[Point]:
     """Return points at which a worker holds the run, spread over its whole talk."""
     points = points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
     held = while_claimed(points)
@@ -106,8 +109,11 @@ def freeze_at(point: Point, wake: Waking) -> list[str]:
 
 @pytest.mark.parametrize("wake", [wake_after, wake_during])
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(
-    wake, points, capsys, database_name
-):
+    wake: Waking,
+    points: list[Point],
+    capsys: pytest.CaptureFixture[str],
+    database_name: str,
+) -> None:
     wrong = [fault for point in points for fault in freeze_at(point, wake)]
     with capsys.disabled():
         print(f"\nfrozen at {len(points)} points on {database_name}: {len(wrong)} bad")
@@ -121,7 +127,7 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(
 def no_fence() -> Iterator[None]:
     """Let workers write to any run, whoever holds it."""
 
-    def write(self: Claim, *log_lines: str, **changes: object) -> None:
+    def write(self: Claim, *log_lines: str, **changes: Any) -> None:
         changes["lease_until"] = Now() + conf.LEASE
         Run.objects.filter(pk=self.run.pk).update(**changes)
 
@@ -131,18 +137,22 @@ def no_fence() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(Claim, "write", write))
         stack.enter_context(mock.patch.object(Claim, "wish", wish))
-        stack.enter_context(mock.patch.object(Claim, "_fence", lambda self: Q()))
+        stack.enter_context(mock.patch.object(Claim, "_fence", return_value=Q()))
         yield
 
 
-def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(points):
+def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
+    points: list[Point],
+) -> None:
     """Show that the test above can fail: what it finds is what the fence prevents."""
     gaps = [point for point in points if is_in_gap(point)]
     with no_fence():
         assert any(freeze_at(point, wake_after) for point in gaps)
 
 
-def test_without_eviction_the_next_worker_is_held_up(points, database_name):
+def test_without_eviction_the_next_worker_is_held_up(
+    points: list[Point], database_name: str
+) -> None:
     """Show that a frozen worker's row locks hold, until its session is ended."""
     if database_name == "sqlite":
         pytest.skip("by design: SQLite has no session that another could end")
@@ -162,7 +172,7 @@ def test_without_eviction_the_next_worker_is_held_up(points, database_name):
 def no_eviction() -> Iterator[None]:
     """Let frozen sessions be."""
     with (
-        mock.patch.object(recovery, "evict", lambda alias, marker: False),
-        mock.patch.object(claim, "evict", lambda alias, marker: False),
+        mock.patch.object(recovery, "evict", return_value=False),
+        mock.patch.object(claim, "evict", return_value=False),
     ):
         yield

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from tests.integration.harness import (
@@ -17,21 +20,27 @@ from tests.integration.harness import (
     work_off_queue,
 )
 from tests.testapp.maintenance import CountUpInChunks
+from tests.testapp.models import Item
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("short_leases"),
+    pytest.mark.usefixtures("short_leases", "known_chunks"),
 ]
 
+
 def test_each_effect_happens_once_wherever_the_worker_is_killed(
-    items, tmp_path, capsys, database_name
-):
+    items: list[Item],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    database_name: str,
+) -> None:
     points = points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
     wrong = []
     for point in points:
         clear()
         run = CountUpInChunks.enqueue()
-        with process(lambda: work_off_queue(Tripwire(point.number, die))) as pid:
+        worker = partial(work_off_queue, Tripwire(point.number, die))
+        with process(worker) as pid:
             assert wait_until(lambda: has_ended(pid))
         with process(rescue) as pid:
             wait_until(lambda: has_ended(pid))

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from pytest_django import Settings
 
 from tests.integration.harness import faults, has_ended, process, wait_until
 from tests.testapp.maintenance import CountUp
@@ -38,8 +39,11 @@ def look_after_runs() -> None:
 
 
 def test_every_row_is_counted_up_once_whatever_is_killed(
-    settings, capsys, database_name, transactional_db
-):
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    database_name: str,
+    transactional_db: None,
+) -> None:
     settings.UPKEEP = {"LEASE": timedelta(seconds=1)}
     Item.objects.bulk_create([Item() for _ in range(ROWS)], batch_size=1000)
     run = CountUp.enqueue()

@@ -59,8 +59,10 @@ def test_500_writes_beside_a_run_at_full_speed_wait_no_longer_than_0_3_s(
         run.cancel()
         assert wait_until(lambda: not fresh(run).is_active)
 
-    p99 = quantiles(waits, n=100)[98]
-    record_property("p99_ms", round(p99 * 1000))
+    *_, p99 = shares = quantiles(waits, n=100)
+    for percent in (50, 95, 99):
+        record_property(f"p{percent}_ms", round(shares[percent - 1] * 1000))
+    record_property("max_ms", round(max(waits) * 1000))
     assert p99 <= AT_MOST, f"p99 {p99:.3f} s, at most {max(waits):.3f} s"
 
 

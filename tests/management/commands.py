@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from time import monotonic, sleep
-from types import MappingProxyType
 from typing import Any
 
 from django.core.management import CommandError, call_command
@@ -42,18 +41,24 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
 
 
 def started(
-    *words: Any, environment: Mapping[str, str] = MappingProxyType({}), **options: Any
+    *words: Any, environment: dict[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[str]:
     """Start a command as a process on the database of the test."""
     return subprocess.Popen(
         [sys.executable, "-m", "django", "upkeep", *map(str, words)],
         env=os.environ
         | {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUNBUFFERED": "1"}
-        | environment,
+        | (environment or {}),
         text=True,
         start_new_session=True,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    """Wait for a line of a process, and return it."""
+    assert process.stdout
+    return process.stdout.readline()
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -11,8 +11,10 @@ from unittest import mock
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
-from tests.management.commands import upkeep, wait_until
+from tests.management.commands import next_line, upkeep, wait_until
+from tests.management.conftest import Start
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Effect
@@ -37,17 +39,17 @@ def has_begun() -> bool:
 
 def is_followed(process: subprocess.Popen[str]) -> bool:
     """Tell, by what it says, that it looks at the run."""
-    return "running" in process.stdout.readline()
+    return "running" in next_line(process)
 
 
 class TestWithAWorker:
-    def test_stays_until_the_run_is_over(self, start, worker):
+    def test_stays_until_the_run_is_over(self, start: Start, worker: object) -> None:
         process = start("run", "testapp.Numbers", "--follow")
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         assert f"Run {only_run().pk} of testapp.Numbers succeeded after" in out
 
-    def test_pauses_the_run_on_ctrl_c(self, start, worker):
+    def test_pauses_the_run_on_ctrl_c(self, start: Start, worker: object) -> None:
         process = start("run", "testapp.CountSlowly", "--follow")
         wait_until(lambda: is_followed(process))
         wait_until(has_begun)
@@ -60,12 +62,12 @@ class TestWithAWorker:
 
 
 class TestInAPipe:
-    def test_writes_plain_lines(self, start):
+    def test_writes_plain_lines(self, start: Start) -> None:
         words = ["run", "testapp.CountSlowly", "--inline"]
         process = start(*words, environment={"FORCE_COLOR": "1"})
         out = ""
         while "  progress  " not in out:
-            out += process.stdout.readline()
+            out += next_line(process)
         only_run().cancel()
         out += process.communicate(timeout=60)[0]
         assert "\x1b" not in out
@@ -76,7 +78,7 @@ class TestInAPipe:
 
 
 class TestInATerminal:
-    def test_draws_a_bar(self, start):
+    def test_draws_a_bar(self, start: Start) -> None:
         ours, theirs = pty.openpty()
         environment = {"TERM": "xterm-256color"}
         words = ["run", "testapp.Numbers", "--inline"]
@@ -94,7 +96,7 @@ class TestInATerminal:
 
 
 class TestInline:
-    def test_pauses_on_ctrl_c(self, start):
+    def test_pauses_on_ctrl_c(self, start: Start) -> None:
         process = start("run", "testapp.CountSlowly", "--inline")
         wait_until(has_begun)
         process.send_signal(CTRL_C)
@@ -107,22 +109,22 @@ class TestInline:
         moves = run.events.filter(kind="move").values_list("status", flat=True)
         assert list(moves) == ["enqueued", "running", "pausing", "paused"]
 
-    def test_ends_at_once_on_a_second_ctrl_c(self, start):
+    def test_ends_at_once_on_a_second_ctrl_c(self, start: Start) -> None:
         """A Job cannot stop in its midst; its chunk is given up."""
         process = start("run", "testapp.Doze", "--inline")
         wait_until(lambda: Run.objects.filter(status="running").exists())
         wait_until(Effect.objects.exists)
         process.send_signal(CTRL_C)
-        while process.poll() is None:
-            process.send_signal(CTRL_C)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(5)  # Two that come at once may count as one.
-        _, err = process.communicate()
+        errors = process.stderr
+        assert errors
+        wait_until(lambda: "Ctrl-C again ends it" in errors.readline())
+        process.send_signal(CTRL_C)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert only_run().status == "interrupted"
         assert "is interrupted after" in err
 
-    def test_leaves_the_run_to_a_worker_on_sigterm(self, start):
+    def test_leaves_the_run_to_a_worker_on_sigterm(self, start: Start) -> None:
         process = start("run", "testapp.CountSlowly", "--inline")
         wait_until(has_begun)
         process.terminate()
@@ -155,18 +157,18 @@ class Notebook(Display):
 @pytest.mark.django_db
 class TestFollower:
     @pytest.fixture
-    def notebook(self):
+    def notebook(self) -> Notebook:
         return Notebook()
 
     def test_asks_one_question_where_nothing_is_new(
-        self, notebook, django_assert_num_queries
-    ):
+        self, notebook: Notebook, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
         watching = Follower(Numbers.enqueue(), notebook)
         watching.look()
         with django_assert_num_queries(1):
             watching.look()
 
-    def test_tells_each_event_once(self, notebook):
+    def test_tells_each_event_once(self, notebook: Notebook) -> None:
         run = Numbers.enqueue()
         watching = Follower(run, notebook)
         watching.look()
@@ -176,25 +178,27 @@ class TestFollower:
         assert notebook.events == ["enqueued", "paused"]
         assert notebook.looks == ["enqueued", "paused", "paused"]
 
-    def test_begins_behind_an_event(self, notebook):
+    def test_begins_behind_an_event(self, notebook: Notebook) -> None:
         run = Numbers.enqueue()
         run.pause()
-        Follower(run, notebook, after=run.events.first().pk).look()
+        Follower(run, notebook, after=run.events.earliest("pk").pk).look()
         assert notebook.events == ["paused"]
 
-    def test_says_once_that_no_worker_comes(self, notebook, monkeypatch):
+    def test_says_once_that_no_worker_comes(
+        self, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(follower, "PATIENCE", timedelta(0))
         watching = Follower(Numbers.enqueue(), notebook)
         for _ in range(3):
             watching.look()
         assert notebook.noted == [follower.NO_WORKER]
 
-    def test_says_what_a_delayed_run_waits_for(self, notebook):
+    def test_says_what_a_delayed_run_waits_for(self, notebook: Notebook) -> None:
         later = timezone.now() + timedelta(hours=1)
         Follower(Numbers.using(run_after=later).enqueue(), notebook).look()
         assert notebook.noted[0].startswith("It waits until 20")
 
-    def test_waits_for_a_database_that_is_away(self, notebook):
+    def test_waits_for_a_database_that_is_away(self, notebook: Notebook) -> None:
         watching = Follower(Numbers.enqueue(), notebook)
         with (
             mock.patch.object(follower, "is_passing", return_value=True),
@@ -208,7 +212,7 @@ class TestFollower:
         assert notebook.noted == [follower.DATABASE_IS_AWAY]
         assert notebook.looks == ["enqueued"]
 
-    def test_reads_a_long_story_in_pages(self, monkeypatch):
+    def test_reads_a_long_story_in_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         run = Numbers.enqueue()
         run.tell(Event.Kind.LOG, *"abcdefg")
         monkeypatch.setattr(follower, "PAGE", 3)
@@ -216,10 +220,10 @@ class TestFollower:
 
 
 class TestWatching:
-    def test_leaves_the_run_alone_on_ctrl_c(self, start):
+    def test_leaves_the_run_alone_on_ctrl_c(self, start: Start) -> None:
         run = Numbers.enqueue()
         process = start("status", run.pk, "--follow")
-        header = process.stdout.readline()
+        header = next_line(process)
         process.send_signal(CTRL_C)
         _, err = process.communicate(timeout=60)
         run.refresh_from_db()
@@ -229,7 +233,7 @@ class TestWatching:
         assert run.status == "enqueued"
 
     @pytest.mark.django_db
-    def test_needs_to_know_which_run(self):
+    def test_needs_to_know_which_run(self) -> None:
         outcome = upkeep("status", "--follow")
         assert outcome.status == 2
         assert "Say which run" in outcome.err
@@ -243,19 +247,19 @@ class TestEnd:
         "status",
         [Status.PAUSED, Status.CANCELLED, Status.ERRORED, Status.DISCARDED],
     )
-    def test_other_than_success_is_status_1(self, status):
+    def test_other_than_success_is_status_1(self, status: Status) -> None:
         outcome = upkeep("status", run_in(status).pk, "--follow")
         assert outcome.status == 1
         assert f"{status} after" in outcome.err
 
-    def test_by_success_is_status_0(self):
+    def test_by_success_is_status_0(self) -> None:
         run = run_in(Status.SUCCEEDED)
         outcome = upkeep("status", run.pk, "--follow")
         assert outcome.status == 0
         assert f"Run {run.pk} of testapp.Numbers succeeded after" in outcome.out
 
     @pytest.mark.parametrize("status", [Status.ENQUEUED, Status.RUNNING])
-    def test_by_a_person_says_who_and_why(self, status):
+    def test_by_a_person_says_who_and_why(self, status: Status) -> None:
         """Whether a worker had to be asked or not."""
         run = run_in(status)
         run.cancel(by="ada", reason="Not today.")
@@ -265,7 +269,7 @@ class TestEnd:
         assert err.endswith("By ada. Not today.")
 
     @pytest.mark.parametrize("status", [Status.PAUSED, Status.ERRORED])
-    def test_that_is_none_for_good_says_how_to_go_on(self, status):
+    def test_that_is_none_for_good_says_how_to_go_on(self, status: Status) -> None:
         run = run_in(status)
         err = upkeep("status", run.pk, "--follow").err
         assert err.endswith(f"type: manage.py upkeep resume {run.pk}")

@@ -19,14 +19,14 @@ def listed() -> dict[str, list[str]]:
     return {line.split()[1]: line.split() for line in lines}
 
 
-def test_shows_group_label_last_run_and_summary():
+def test_shows_group_label_last_run_and_summary() -> None:
     Report.run_now()
     assert listed()["testapp.Report"][0] == "completed"
     assert listed()["testapp.Report"][2] == "succeeded"
     assert listed()["testapp.Report"][-3:] == ["Count", "the", "items."]
 
 
-def test_shows_what_is_active_first_and_what_is_new_second():
+def test_shows_what_is_active_first_and_what_is_new_second() -> None:
     run_in(Status.SUCCEEDED, Report)
     run_in(Status.RUNNING, CountUp)
     groups = [columns[0] for columns in listed().values()]
@@ -35,20 +35,20 @@ def test_shows_what_is_active_first_and_what_is_new_second():
     assert groups[-1] == "completed"
 
 
-def test_shows_the_active_run_where_a_later_one_is_over():
+def test_shows_the_active_run_where_a_later_one_is_over() -> None:
     run_in(Status.PAUSED)
     run_in(Status.SUCCEEDED)
     assert listed()["testapp.Numbers"][:3] == ["active", "testapp.Numbers", "paused"]
 
 
-def test_knows_a_renamed_task_by_its_runs(monkeypatch):
+def test_knows_a_renamed_task_by_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Report, "aliases", ("testapp.OldReport",))
     run = run_in(Status.SUCCEEDED, Report)
     type(run).objects.update(task="testapp.OldReport")
     assert listed()["testapp.Report"][0] == "completed"
 
 
-def test_asks_no_more_when_there_are_more_runs():
+def test_asks_no_more_when_there_are_more_runs() -> None:
     def questions() -> int:
         with CaptureQueriesContext(
             connection,
@@ -62,6 +62,6 @@ def test_asks_no_more_when_there_are_more_runs():
     assert questions() == before
 
 
-def test_says_how_to_begin(monkeypatch):
+def test_says_how_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "tasks", list)
     assert "There are no tasks yet" in upkeep("list").out

@@ -3,13 +3,14 @@
 import pytest
 
 from tests.management.commands import upkeep
+from tests.management.conftest import Start
 from tests.testapp.maintenance import Numbers, Report
 from upkeep.runs.events import Event
 
 pytestmark = pytest.mark.django_db
 
 
-def test_has_a_line_for_each_event():
+def test_has_a_line_for_each_event() -> None:
     run = Report.using(by="ada").run_now()
     lines = [line[21:] for line in upkeep("log", run.pk).out.splitlines()]
     assert lines[0] == "enqueued     by ada"
@@ -18,7 +19,7 @@ def test_has_a_line_for_each_event():
     assert lines[3].startswith("succeeded")
 
 
-def test_cannot_steer_a_terminal():
+def test_cannot_steer_a_terminal() -> None:
     """What a task logs may come from anywhere."""
     run = Numbers.enqueue()
     run.tell(Event.Kind.LOG, "\x1b[2J\x1b]0;gotcha\x07\rgone")
@@ -26,15 +27,16 @@ def test_cannot_steer_a_terminal():
     assert "\\x1b[2J\\x1b]0;gotcha\\x07\\rgone" in out
 
 
-def test_asks_for_a_run_that_exists():
+def test_asks_for_a_run_that_exists() -> None:
     assert upkeep("log", 99).status == 2
 
 
-def test_ends_quietly_when_nobody_reads_on(start):
+def test_ends_quietly_when_nobody_reads_on(start: Start) -> None:
     run = Numbers.enqueue()
     run.tell(Event.Kind.LOG, *map(str, range(5000)))
     process = start("log", run.pk)
+    assert process.stdout
+    assert process.stderr
     process.stdout.readline()
     process.stdout.close()
-    process.wait(60)
     assert process.stderr.read() == ""

@@ -1,13 +1,14 @@
 """`upkeep recover` sees that runs go on whose worker died or whose message is lost."""
 
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from tests.dispatch.queue import lose_messages, messages
-from tests.management.commands import upkeep, wait_until
+from tests.management.commands import next_line, upkeep, wait_until
+from tests.management.conftest import Start
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from upkeep.management.exits import Failed
@@ -16,12 +17,12 @@ from upkeep.models import Run
 from upkeep.runs.status import Status
 
 
-def in_the_past():
+def in_the_past() -> datetime:
     return timezone.now() - timedelta(minutes=5)
 
 
 @pytest.mark.django_db
-def test_tells_what_it_did():
+def test_tells_what_it_did() -> None:
     run_in(Status.RUNNING)
     Run.objects.update(lease_until=in_the_past())
     outcome = upkeep("recover")
@@ -31,19 +32,21 @@ def test_tells_what_it_did():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_loops_until_told_to_stop(start, number):
+def test_loops_until_told_to_stop(start: Start, number: signal.Signals) -> None:
     process = start("recover", "--loop")
-    assert process.stdout.readline().startswith("0 abandoned")
-    assert "Watching" in process.stdout.readline()
+    assert next_line(process).startswith("0 abandoned")
+    assert "Watching" in next_line(process)
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == 0
 
 
-def test_finds_in_the_loop_what_is_lost_later(start, monkeypatch):
+def test_finds_in_the_loop_what_is_lost_later(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UPKEEP_TEST_LEASE", "0.4")
     process = start("recover", "--loop")
-    process.stdout.readline()
+    next_line(process)
     Numbers.enqueue()
     lose_messages()
     Run.objects.update(resend_at=in_the_past())
@@ -51,7 +54,7 @@ def test_finds_in_the_loop_what_is_lost_later(start, monkeypatch):
 
 
 @pytest.mark.django_db
-def test_says_so_when_the_watcher_dies(monkeypatch):
+def test_says_so_when_the_watcher_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recover, "watch", lambda stop: None)
     outcome = upkeep("recover", "--loop")
     assert outcome.status == Failed.status

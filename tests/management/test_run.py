@@ -1,15 +1,18 @@
 """`upkeep run` starts runs, and its exit status says what became of them."""
 
+import getpass
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pytest_django import Settings
 
 from tests.management.commands import upkeep
+from tests.management.conftest import Start
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Effect, Item
-from upkeep.management.verbs import base
 from upkeep.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +21,7 @@ HEADER = b"name,n\n"
 
 
 class TestEnqueue:
-    def test_says_what_it_did_and_how_to_go_on(self):
+    def test_says_what_it_did_and_how_to_go_on(self) -> None:
         outcome = upkeep("run", "testapp.CountUp")
         run = Run.objects.get()
         assert outcome.status == 0
@@ -28,21 +31,23 @@ class TestEnqueue:
         )
         assert run.status == "enqueued"
 
-    def test_notes_who_asked_for_it(self, monkeypatch):
-        monkeypatch.setattr(base.getpass, "getuser", lambda: "ada")
+    def test_notes_who_asked_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(getpass, "getuser", lambda: "ada")
         upkeep("run", "testapp.CountUp")
         assert Run.objects.get().events.get().actor == "ada"
 
-    def test_takes_a_person_without_a_name(self, monkeypatch):
+    def test_takes_a_person_without_a_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A container may know no name for the number that its processes have."""
 
-        def nameless():
+        def nameless() -> None:
             raise KeyError("getpwuid(): uid not found: 12345")
 
-        monkeypatch.setattr(base.getpass, "getuser", nameless)
+        monkeypatch.setattr(getpass, "getuser", nameless)
         assert upkeep("run", "testapp.CountUp").status == 0
 
-    def test_takes_queue_priority_and_time(self):
+    def test_takes_queue_priority_and_time(self) -> None:
         upkeep(
             *("run", "testapp.CountUp", "--queue", "low", "--priority", 7),
             *("--run-after", "2099-01-02T03:04"),
@@ -54,25 +59,27 @@ class TestEnqueue:
 
 
 class TestParameters:
-    def test_are_cleaned_as_a_form_cleans_them(self):
+    def test_are_cleaned_as_a_form_cleans_them(self) -> None:
         upkeep("run", "testapp.CountUpTo", "-p", "up_to=12")
         assert Run.objects.get().parameters == {"up_to": 12}
 
-    def test_may_hold_equals_signs(self):
+    def test_may_hold_equals_signs(self) -> None:
         upkeep("run", "testapp.Confide", "-p", "story=a=b")
         assert Run.objects.get().parameters["story"] == "a=b"
 
     @pytest.fixture(autouse=True)
-    def storage(self, settings, tmp_path):
+    def storage(self, settings: Settings, tmp_path: Path) -> None:
         settings.BASE_DIR = tmp_path
 
-    def test_may_be_files(self, tmp_path):
+    def test_may_be_files(self, tmp_path: Path) -> None:
         path = tmp_path / "items.csv"
         path.write_bytes(HEADER + b"one,1\n")
         upkeep("run", "testapp.ImportItems", "-p", f"csv_file=@{path}", "--inline")
         assert Item.objects.get().name == "one"
 
-    def test_may_come_from_the_standard_input(self, monkeypatch):
+    def test_may_come_from_the_standard_input(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         stdin = SimpleNamespace(buffer=io.BytesIO(HEADER + b"two,2\n"))
         monkeypatch.setattr("sys.stdin", stdin)
         upkeep("run", "testapp.ImportItems", "-p", "csv_file=-", "--inline")
@@ -91,7 +98,7 @@ class TestUsage:
             (["testapp.ImportItems", "-p", "csv_file=@/nix"], "cannot be read"),
         ],
     )
-    def test_is_status_2_and_a_sentence(self, words, sentence):
+    def test_is_status_2_and_a_sentence(self, words: list[str], sentence: str) -> None:
         outcome = upkeep("run", *words)
         assert outcome.status == 2
         assert outcome.err.startswith("Usage: ")
@@ -107,29 +114,31 @@ class TestUsage:
             (["--follow", "--inline"], "not allowed with"),
         ],
     )
-    def test_is_checked_before_anything_is_looked_up(self, words, sentence):
+    def test_is_checked_before_anything_is_looked_up(
+        self, words: list[str], sentence: str
+    ) -> None:
         assert sentence in upkeep("run", "testapp.CountUp", *words).err
 
-    def test_of_a_process_has_status_2(self, start):
+    def test_of_a_process_has_status_2(self, start: Start) -> None:
         process = start("run", "testapp.CountUp", "--nonsense")
         _, err = process.communicate()
         assert process.returncode == 2
         assert "unrecognized arguments: --nonsense" in err
 
-    def test_takes_options_of_all_commands_behind_the_verb(self, start):
+    def test_takes_options_of_all_commands_behind_the_verb(self, start: Start) -> None:
         process = start("run", "testapp.CountUp", "--settings", "tests.settings")
         process.communicate()
         assert process.returncode == 0
 
 
 class TestRefusal:
-    def test_of_a_run_that_is_active_is_status_3(self):
+    def test_of_a_run_that_is_active_is_status_3(self) -> None:
         active = CountUp.enqueue()
         outcome = upkeep("run", "testapp.CountUp")
         assert outcome.status == 3
         assert f"Refused: run {active.pk} of testapp.CountUp" in outcome.err
 
-    def test_of_a_queue_is_status_3(self, settings):
+    def test_of_a_queue_is_status_3(self, settings: Settings) -> None:
         settings.TASKS = {
             "default": settings.TASKS["default"] | {"QUEUES": ["default"]}
         }
@@ -142,7 +151,7 @@ class TestRefusal:
 class TestInline:
     """It runs in this process, and needs neither worker nor thread."""
 
-    def test_ends_with_status_0_when_it_succeeded(self):
+    def test_ends_with_status_0_when_it_succeeded(self) -> None:
         Item.objects.bulk_create(Item() for _ in range(3))
         outcome = upkeep("run", "testapp.CountUp", "--inline")
         assert outcome.status == 0
@@ -150,7 +159,7 @@ class TestInline:
         assert "3 of 3 items (100 %)" in outcome.out
         assert Effect.objects.count() == 3
 
-    def test_tells_its_story_while_it_runs(self):
+    def test_tells_its_story_while_it_runs(self) -> None:
         out = upkeep("run", "testapp.Report", "--inline").out
         told = [line[21:] for line in out.splitlines() if line.startswith("20")]
         assert [words.split()[0] for words in told] == [
@@ -158,10 +167,10 @@ class TestInline:
         ]
         assert told[2] == "log          Counting …"
 
-    def test_shows_the_result_of_a_job(self):
+    def test_shows_the_result_of_a_job(self) -> None:
         assert 'Result: {"items": 0}' in upkeep("run", "testapp.Report", "--inline").out
 
-    def test_that_errors_ends_with_status_1_and_the_traceback(self):
+    def test_that_errors_ends_with_status_1_and_the_traceback(self) -> None:
         Item.objects.create(pk=5)
         outcome = upkeep("run", "testapp.CountUpTo", "-p", "up_to=4", "--inline")
         run = Run.objects.get()
@@ -172,7 +181,7 @@ class TestInline:
             f"Mend the cause, then type: manage.py upkeep resume {run.pk}"
         )
 
-    def test_shows_no_secret(self):
+    def test_shows_no_secret(self) -> None:
         words = ["-p", "story=a dark one", "-p", "api_key=open-sesame"]
         outcome = upkeep("run", "testapp.Confide", *words, "--inline")
         assert "[FILTERED] is out, and so is [FILTERED]" in outcome.err

@@ -16,35 +16,37 @@ class Terminal(StringIO):
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> StringIO:
     return StringIO()
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.delenv("NO_COLOR", raising=False)
     return Terminal()
 
 
-def test_a_table_in_a_pipe_is_aligned_text(pipe):
+def test_a_table_in_a_pipe_is_aligned_text(pipe: StringIO) -> None:
     rows = [["1", "paused"], ["100", "with\nbreaks"]]
     Screen(OutputWrapper(pipe)).table(["run", "status"], rows)
     assert pipe.getvalue() == "RUN  STATUS\n1    paused\n100  with breaks\n"
 
 
-def test_a_table_in_a_terminal_has_colours(terminal):
+def test_a_table_in_a_terminal_has_colours(terminal: Terminal) -> None:
     Screen(OutputWrapper(terminal)).table(["run", "status"], [["1", "paused"]])
     assert "\x1b[33mpaused" in terminal.getvalue()
 
 
-def test_colours_can_be_declined(terminal):
+def test_colours_can_be_declined(terminal: Terminal) -> None:
     Screen(OutputWrapper(terminal), no_color=True).table(["status"], [["paused"]])
     assert "\x1b[33m" not in terminal.getvalue()
 
 
-def test_a_pipe_is_no_terminal_whatever_the_environment_says(pipe, monkeypatch):
+def test_a_pipe_is_no_terminal_whatever_the_environment_says(
+    pipe: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     screen = Screen(OutputWrapper(pipe))
     screen.table(["status"], [["paused"]])
@@ -52,12 +54,14 @@ def test_a_pipe_is_no_terminal_whatever_the_environment_says(pipe, monkeypatch):
     assert pipe.getvalue() == "STATUS\npaused\n"
 
 
-def test_a_terminal_without_a_cursor_gets_lines(terminal, monkeypatch):
+def test_a_terminal_without_a_cursor_gets_lines(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert not Screen(OutputWrapper(terminal)).is_live
 
 
-def test_pairs_are_aligned_and_the_empty_left_out(pipe):
+def test_pairs_are_aligned_and_the_empty_left_out(pipe: StringIO) -> None:
     pairs = [("run", "1"), ("reason", ""), ("traceback", "first\nsecond")]
     Screen(OutputWrapper(pipe)).pairs(pairs)
     assert pipe.getvalue() == (
@@ -67,12 +71,12 @@ def test_pairs_are_aligned_and_the_empty_left_out(pipe):
     )  # fmt: skip
 
 
-def test_lines_are_not_broken_at_the_width_of_a_terminal(terminal):
+def test_lines_are_not_broken_at_the_width_of_a_terminal(terminal: Terminal) -> None:
     Screen(OutputWrapper(terminal)).say("word " * 40)
     assert terminal.getvalue().count("\n") == 1
 
 
-def test_markup_is_not_obeyed(terminal):
+def test_markup_is_not_obeyed(terminal: Terminal) -> None:
     Screen(OutputWrapper(terminal)).say("[red]not red[/red] :smile:")
     assert terminal.getvalue() == "[red]not red[/red] :smile:\n"
 
@@ -86,5 +90,5 @@ def test_markup_is_not_obeyed(terminal):
         ("\u202e", "\\u202e"),  # It turns the direction of what follows.
     ],
 )
-def test_what_would_steer_a_terminal_is_spelled_out(text, shown):
+def test_what_would_steer_a_terminal_is_spelled_out(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -13,28 +13,28 @@ pytestmark = pytest.mark.django_db
 
 
 class TestAll:
-    def test_shows_a_line_for_each_run(self):
+    def test_shows_a_line_for_each_run(self) -> None:
         run = run_in(Status.PAUSED)
         header, line = upkeep("status").out.splitlines()
         assert header.split() == ["RUN", "TASK", "STATUS", "SINCE", "PROGRESS"]
         assert line.split()[:3] == [str(run.pk), "testapp.Numbers", "paused"]
         assert line.endswith("  0 items done")
 
-    def test_shows_active_runs_and_the_ten_latest_others(self):
+    def test_shows_active_runs_and_the_ten_latest_others(self) -> None:
         active = run_in(Status.PAUSED)
         others = [run_in(Status.SUCCEEDED).pk for _ in range(11)]
         shown = [each["id"] for each in json.loads(upkeep("status", "--json").out)]
         assert shown == [active.pk, *reversed(others[1:])]
 
-    def test_says_how_to_begin(self):
+    def test_says_how_to_begin(self) -> None:
         assert "There are no runs yet" in upkeep("status").out
 
-    def test_is_an_empty_list_as_json(self):
+    def test_is_an_empty_list_as_json(self) -> None:
         assert json.loads(upkeep("status", "--json").out) == []
 
 
 class TestOne:
-    def test_shows_all_there_is_to_know(self):
+    def test_shows_all_there_is_to_know(self) -> None:
         run = run_in(Status.ERRORED)
         lines = upkeep("status", run.pk).out.splitlines()
         told = {line[:14].strip(): line[14:] for line in lines}
@@ -45,7 +45,7 @@ class TestOne:
         assert told["queue"] == "default of backend default, priority 0"
         assert "reason" not in told  # What is empty is left out.
 
-    def test_masks_what_is_secret(self):
+    def test_masks_what_is_secret(self) -> None:
         run = Confide.run_now(story="a dark one", api_key="open-sesame")
         out = upkeep("status", run.pk).out
         assert "story = [FILTERED]" in out
@@ -53,18 +53,18 @@ class TestOne:
         assert "a dark one" not in out
         assert "open-sesame" not in out
 
-    def test_shows_the_result_of_a_job(self):
+    def test_shows_the_result_of_a_job(self) -> None:
         run = Report.run_now()
         assert 'result        {"items": 0}' in upkeep("status", run.pk).out
 
-    def test_asks_for_a_run_that_exists(self):
+    def test_asks_for_a_run_that_exists(self) -> None:
         outcome = upkeep("status", 99)
         assert outcome.status == 2
         assert "There is no run 99." in outcome.err
 
 
 class TestJSON:
-    def test_masks_what_is_secret(self):
+    def test_masks_what_is_secret(self) -> None:
         run = Confide.run_now(story="a dark one", api_key="open-sesame")
         out = upkeep("status", run.pk, "--json").out
         assert json.loads(out)["parameters"] == {
@@ -74,7 +74,7 @@ class TestJSON:
         assert "a dark one" not in out
         assert "open-sesame" not in out
 
-    def test_is_the_run(self):
+    def test_is_the_run(self) -> None:
         run = Numbers.run_now()
         told = json.loads(upkeep("status", run.pk, "--json").out)
         assert (told["status"], told["done"], told["total"]) == ("succeeded", 7, 7)

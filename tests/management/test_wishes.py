@@ -1,11 +1,12 @@
 """`upkeep pause`, `resume` and `cancel` pass on what a person wants of runs."""
 
+import getpass
+
 import pytest
 
 from tests.management.commands import upkeep
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import CountUp
-from upkeep.management.verbs import base
 from upkeep.runs.status import Status
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
         ("cancel", Status.RUNNING, Status.CANCELLING),
     ],
 )
-def test_is_granted_and_told(wish, before, after):
+def test_is_granted_and_told(wish: str, before: Status, after: Status) -> None:
     run = run_in(before)
     outcome = upkeep(wish, run.pk)
     run.refresh_from_db()
@@ -30,15 +31,15 @@ def test_is_granted_and_told(wish, before, after):
     assert f"Run {run.pk} of testapp.Numbers is {after}" in outcome.out
 
 
-def test_bears_a_name_and_a_reason(monkeypatch):
-    monkeypatch.setattr(base.getpass, "getuser", lambda: "ada")
+def test_bears_a_name_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
     run = run_in(Status.ENQUEUED)
     upkeep("pause", run.pk, "--reason", "The shop is busy.")
-    event = run.events.last()
+    event = run.events.latest("pk")
     assert (event.actor, event.text) == ("ada", "The shop is busy.")
 
 
-def test_that_cannot_be_granted_does_not_keep_others_from_it():
+def test_that_cannot_be_granted_does_not_keep_others_from_it() -> None:
     over, waiting = run_in(Status.SUCCEEDED), run_in(Status.ENQUEUED)
     outcome = upkeep("pause", over.pk, waiting.pk)
     waiting.refresh_from_db()
@@ -48,13 +49,13 @@ def test_that_cannot_be_granted_does_not_keep_others_from_it():
     assert f"Run {waiting.pk} of testapp.Numbers is paused." in outcome.out
 
 
-def test_to_resume_is_refused_where_another_run_took_the_place():
+def test_to_resume_is_refused_where_another_run_took_the_place() -> None:
     errored = run_in(Status.ERRORED, CountUp)
     CountUp.enqueue()
     assert upkeep("resume", errored.pk).status == 3
 
 
-def test_is_wished_of_all_or_none_where_a_number_is_wrong():
+def test_is_wished_of_all_or_none_where_a_number_is_wrong() -> None:
     run = run_in(Status.ENQUEUED)
     assert upkeep("pause", run.pk, 99).status == 2
     run.refresh_from_db()

@@ -19,7 +19,7 @@ from upkeep.models import Run
         (86400 * 3 + 4 * 3600 + 59, "3 d 4 h"),
     ],
 )
-def test_durations_have_their_two_largest_units(seconds, said):
+def test_durations_have_their_two_largest_units(seconds: float, said: str) -> None:
     assert words.duration(timedelta(seconds=seconds)) == said
 
 
@@ -27,27 +27,27 @@ def test_durations_have_their_two_largest_units(seconds, said):
     ("rate", "said"),
     [(52110.4, "52,110 a second"), (9.97, "10 a second"), (0.0213, "0.021 a second")],
 )
-def test_rates_have_as_many_digits_as_mean_something(rate, said):
+def test_rates_have_as_many_digits_as_mean_something(rate: float, said: str) -> None:
     assert words.rate(rate) == said
 
 
-def test_moments_are_in_the_time_zone_of_the_project():
+def test_moments_are_in_the_time_zone_of_the_project() -> None:
     assert words.moment(datetime(2026, 7, 1, 12, tzinfo=UTC)) == "2026-07-01 14:00:00"
     assert words.moment(None) == ""
 
 
-def test_where_a_run_is_with_a_total():
+def test_where_a_run_is_with_a_total() -> None:
     run = Run(status="running", done=50, total=200, time_running=timedelta(seconds=5))
     assert words.where(run) == "50 of 200 items (25 %), 10 a second, 15 s left"
     assert words.where_shortly(run) == "50 of 200  25 %  10/s  15 s left"
 
 
-def test_where_a_run_is_without_a_total():
+def test_where_a_run_is_without_a_total() -> None:
     run = Run(status="running", done=1, time_running=timedelta(seconds=5))
     assert words.where(run) == "1 item done, 0.2 a second"
     assert words.where_shortly(run) == "1  0.2/s"
 
 
-def test_nothing_is_left_of_a_run_that_is_over():
+def test_nothing_is_left_of_a_run_that_is_over() -> None:
     run = Run(status="errored", done=1, total=2, time_running=timedelta(seconds=5))
     assert "left" not in words.where(run) + words.where_shortly(run)

@@ -4,15 +4,17 @@ import logging
 import signal
 
 import pytest
+from pytest_django import Settings
 
-from tests.management.commands import upkeep, wait_until
+from tests.management.commands import next_line, upkeep, wait_until
+from tests.management.conftest import Start
 from tests.testapp.maintenance import Numbers
 from upkeep.dispatch.supervisor import Supervisor
 from upkeep.models import Run
 
 
 @pytest.fixture
-def started(monkeypatch):
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Supervisor]:
     """Return the supervisors that were to run; none of them does."""
     supervisors: list[Supervisor] = []
 
@@ -24,9 +26,9 @@ def started(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_works_until_told_to_stop(start, number):
+def test_works_until_told_to_stop(start: Start, number: signal.Signals) -> None:
     process = start("worker")
-    first = process.stdout.readline()
+    first = next_line(process)
     Numbers.enqueue()
     wait_until(lambda: Run.objects.get().status == "succeeded")
     process.send_signal(number)
@@ -36,7 +38,9 @@ def test_works_until_told_to_stop(start, number):
     assert "started: db_worker" in err
 
 
-def test_starts_as_many_as_wanted_for_the_queues_wanted(started):
+def test_starts_as_many_as_wanted_for_the_queues_wanted(
+    started: list[Supervisor],
+) -> None:
     outcome = upkeep("worker", "--workers", 3, "--queues", "low, high")
     assert outcome.out == "Starting 3 workers for low, high. Stop with Ctrl-C.\n"
     commands = [worker.command for worker in started[0].workers]
@@ -44,7 +48,9 @@ def test_starts_as_many_as_wanted_for_the_queues_wanted(started):
     assert "--queue-name=low,high" in commands[0]
 
 
-def test_is_refused_for_a_queue_that_nobody_serves(started, settings):
+def test_is_refused_for_a_queue_that_nobody_serves(
+    started: list[Supervisor], settings: Settings
+) -> None:
     settings.TASKS = {"default": settings.TASKS["default"] | {"QUEUES": ["default"]}}
     outcome = upkeep("worker", "--queues", "nowhere")
     assert outcome.status == 3
@@ -53,27 +59,13 @@ def test_is_refused_for_a_queue_that_nobody_serves(started, settings):
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many"])
-def test_needs_a_number_of_workers(started, number):
+def test_needs_a_number_of_workers(started: list[Supervisor], number: str) -> None:
     assert "Say how many: 1 or more." in upkeep("worker", f"--workers={number}").err
 
 
-@pytest.fixture
-def logger(monkeypatch):
-    """Return our logger, to which nobody listens."""
+def test_leaves_the_log_to_a_project_that_keeps_one(started: list[Supervisor]) -> None:
     logger = logging.getLogger("upkeep")
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "level", logging.NOTSET)
-    monkeypatch.setattr(logger, "propagate", False)
-    return logger
-
-
-def test_writes_the_log_where_nobody_else_does(started, logger):
+    before = list(logger.handlers)
     upkeep("worker")
-    assert len(logger.handlers) == 1
-    assert logger.level == logging.INFO
-
-
-def test_leaves_the_log_to_a_project_that_keeps_one(started, logger):
-    logger.addHandler(logging.NullHandler())
-    upkeep("worker")
-    assert len(logger.handlers) == 1
+    assert logger.hasHandlers()  # Those of pytest.
+    assert logger.handlers == before

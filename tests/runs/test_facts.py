@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.testapp.maintenance import Confide, Numbers
+from upkeep.models import Run
 from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.tasks.base import Task
 
@@ -22,26 +23,26 @@ PUBLIC = {
 
 
 @pytest.fixture
-def confided():
+def confided() -> Run:
     return Confide.enqueue(story="a dark one", api_key="open-sesame")
 
 
-def lose_class(run) -> None:
+def lose_class(run: Run) -> None:
     run.task = "testapp.Gone"
     run.save()
 
 
-def test_are_the_public_columns_and_no_token():
+def test_are_the_public_columns_and_no_token() -> None:
     assert set(facts(Numbers.enqueue())) == PUBLIC
 
 
-def test_mask_what_is_secret(confided):
+def test_mask_what_is_secret(confided: Run) -> None:
     masked = {"story": "[FILTERED]", "api_key": "[FILTERED]"}
     assert facts(confided)["parameters"] == masked
     assert parameters_in_words(confided) == masked
 
 
-def test_mask_everything_where_nobody_can_say_what_is_secret(confided):
+def test_mask_everything_where_nobody_can_say_what_is_secret(confided: Run) -> None:
     """The task's class is gone, and with it its list of masked names."""
     lose_class(confided)
     masked = {"story": "[FILTERED]", "api_key": "[FILTERED]"}
@@ -49,7 +50,7 @@ def test_mask_everything_where_nobody_can_say_what_is_secret(confided):
     assert parameters_in_words(confided) == masked
 
 
-def test_fit_in_json():
+def test_fit_in_json() -> None:
     user = User.objects.create(username="ada")
     run = Numbers.using(by=user).enqueue()
     run.time_running, run.total, run.done = timedelta(seconds=5), 100, 50
@@ -61,17 +62,19 @@ def test_fit_in_json():
     assert told["created_at"] == "2026-01-02T00:00:00+00:00"
 
 
-def test_leave_nothing_to_wait_for_when_the_run_is_over():
+def test_leave_nothing_to_wait_for_when_the_run_is_over() -> None:
     assert facts(Numbers.run_now())["eta"] is None
 
 
-def test_have_the_label_that_the_task_bears_today(monkeypatch, confided):
+def test_have_the_label_that_the_task_bears_today(
+    monkeypatch: pytest.MonkeyPatch, confided: Run
+) -> None:
     monkeypatch.setattr(Confide, "aliases", ("testapp.Whisper",))
     confided.task = "testapp.Whisper"
     assert issubclass(confided.task_class, Task)
     assert label(confided) == "testapp.Confide"
 
 
-def test_have_the_label_it_had_where_the_class_is_gone(confided):
+def test_have_the_label_it_had_where_the_class_is_gone(confided: Run) -> None:
     lose_class(confided)
     assert label(confided) == "testapp.Gone"

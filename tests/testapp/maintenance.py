@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 from time import sleep
+from typing import Any
 
 from django import forms
 from django.db.models import F
 
+from tests.testapp.clock import clock
 from tests.testapp.models import Effect, Item
 from upkeep import Job, Task, parameter
 from upkeep.forms import CSVField
+from upkeep.tasks.collections.files import CSVFile
 
 
 class CountUp(Task):
     """Add one to every item, and write each effect down in the ledger."""
 
-    def collection(self):
+    def collection(self) -> Any:
         return Item.objects.all()
 
-    def process(self, item):
+    def process(self, item: Item) -> None:
         Effect.objects.create(item=item.pk)
         Item.objects.filter(pk=item.pk).update(n=F("n") + 1)
 
@@ -29,7 +32,7 @@ class CountUpTo(CountUp):
 
     up_to: int = parameter(forms.IntegerField())
 
-    def process(self, item):
+    def process(self, item: Item) -> None:
         super().process(item)
         if item.pk > self.up_to:
             raise ValueError(f"{item.pk} is beyond {self.up_to}")
@@ -46,52 +49,54 @@ class Numbers(Task):
 
     concurrency = None
 
-    def collection(self):
+    def collection(self) -> Any:
         return range(1, 8)
 
-    def process(self, number):
+    def process(self, number: int) -> None:
         Effect.objects.create(item=number)
 
 
 class ImportItems(Task):
     """Make an item of each row of a file."""
 
-    csv_file = CSVField()
+    csv_file: CSVFile = parameter(CSVField())
 
-    def collection(self):
+    def collection(self) -> Any:
         return self.csv_file
 
-    def process(self, row):
+    def process(self, row: dict[str, str]) -> None:
         Item.objects.create(name=row["name"], n=int(row["n"]))
 
 
-class ImportItemsInBatches(ImportItems):
+class ImportItemsInBatches(Task):
     """Make the items of a file, some rows at a time."""
 
-    def collection(self):
+    csv_file: CSVFile = parameter(CSVField())
+
+    def collection(self) -> Any:
         return self.csv_file.in_batches(3)
 
-    def process(self, rows):
-        Item.objects.bulk_create(Item(name=row["name"], n=row["n"]) for row in rows)
+    def process(self, rows: list[dict[str, str]]) -> None:
+        Item.objects.bulk_create(
+            Item(name=row["name"], n=int(row["n"])) for row in rows
+        )
 
 
 class Report(Job):
     """Count the items."""
 
-    def perform(self):
+    def perform(self) -> dict[str, int]:
         self.log("Counting …")
         return {"items": Item.objects.count()}
 
 
 class CountUpInChunks(CountUp):
-    """The same as CountUp, in three chunks of a known length."""
+    """The same as CountUp, in chunks of ten where a test has stopped the clock."""
 
-    chunk = timedelta(milliseconds=30)
-
-    def process(self, item):
+    def process(self, item: Item) -> None:
         super().process(item)
         if item.pk % 10 == 0:
-            sleep(0.035)  # The chunk is full now, whatever the speed of the machine.
+            clock.tick()
 
 
 class Slowly(Task):
@@ -100,10 +105,10 @@ class Slowly(Task):
     numbers: int = parameter(forms.IntegerField())
     seconds: float = parameter(forms.FloatField(initial=0.05))
 
-    def collection(self):
+    def collection(self) -> Any:
         return range(self.numbers)
 
-    def process(self, number):
+    def process(self, number: int) -> None:
         Effect.objects.create(item=number)
         sleep(self.seconds)
 
@@ -119,10 +124,10 @@ class CountSlowly(Task):
 
     concurrency = None
 
-    def collection(self):
+    def collection(self) -> Any:
         return range(200)
 
-    def process(self, number):
+    def process(self, number: int) -> None:
         sleep(0.05)
         Effect.objects.create(item=number)
 
@@ -130,14 +135,14 @@ class CountSlowly(Task):
 class Confide(Task):
     """Take a secret, log it, and fail with it."""
 
-    story = parameter(forms.CharField(required=False))
-    api_key = parameter(forms.CharField(initial="hush-hush"))
+    story: str = parameter(forms.CharField(required=False))
+    api_key: str = parameter(forms.CharField(initial="hush-hush"))
     masked = ("story",)
 
-    def collection(self):
+    def collection(self) -> Any:
         return [self.story]
 
-    def process(self, story):
+    def process(self, story: str) -> None:
         self.log(f"I know: {story}")
         raise ValueError(f"{story} is out, and so is {self.api_key}")
 
@@ -145,6 +150,6 @@ class Confide(Task):
 class Doze(Job):
     """Have an effect, and then nothing for a minute."""
 
-    def perform(self):
+    def perform(self) -> None:
         Effect.objects.create(item=0)
         sleep(60)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.utils import timezone
-
 from django_tasks_db.models import DBTaskResult, DBTaskResultQuerySet
+
 from upkeep.compat import TaskResultStatus
 from upkeep.dispatch.brokers import Broker
 from upkeep.dispatch.messages import PATH
@@ -28,12 +28,11 @@ class DatabaseBroker(Broker):
         return router.db_for_write(DBTaskResult)
 
     def holds(self, message_id: str) -> bool:
+        waiting = self._messages().filter(pk=message_id, status=TaskResultStatus.READY)
         try:
-            return (
-                self._messages()
-                .filter(pk=message_id, status=TaskResultStatus.READY)
-                .exists()
-            )
+            # A row that is locked was taken by a worker, which may have frozen.
+            with transaction.atomic(using=self.writes_to()):
+                return bool(waiting.select_for_update(skip_locked=True)[:1])
         except ValidationError:  # It is no id of this queue.
             return False
 

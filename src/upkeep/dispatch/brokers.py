@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # From the class of a backend in TASKS, the broker that knows it. Each lies in a module
 # of its own, because each needs another optional package.
 BROKERS = {
-    "django_tasks_db.backend.DatabaseBackend": "upkeep.backends.database.DatabaseBroker",
+    "django_tasks_db.backend.DatabaseBackend": (
+        "upkeep.backends.database.DatabaseBroker"
+    ),
     "django_tasks_rq.backend.RQBackend": "upkeep.backends.rq.RQBroker",
 }
 
@@ -31,7 +33,7 @@ STOP_SIGNALS = tuple(
 
 
 class Broker:
-    """A queue as dispatch sees it; this one is right for a backend we know nothing of."""
+    """A queue as dispatch sees it; this one will do for one that we know nothing of."""
 
     has_worker = False
     """Whether `upkeep worker` can start workers for it."""

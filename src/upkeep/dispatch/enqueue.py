@@ -63,7 +63,7 @@ def advance_here(run: Run, *, interruption: Interruption | None = None) -> Run:
 def _refuse_transaction(order: Order) -> None:
     for alias in {home(), order.task.database or home()}:
         outer = connections[alias].atomic_blocks
-        if outer and not outer[-1]._from_testcase:
+        if outer and not outer[-1]._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001
             raise UpkeepError(
                 f"{order.task.label()} cannot run inside transaction.atomic(): its "
                 "chunks are transactions of their own. Call run_now() outside of it, "

@@ -47,8 +47,8 @@ def _backend_of(run_id: int) -> str:
     return run.backend if run else next(iter(task_backends.settings))
 
 
-# The `django.tasks` task that workers import is made when it is asked for: it refuses to
-# be made for a backend or queue that TASKS lacks, and an import must not fail for that.
+# The `django.tasks` task that workers import is made when it is asked for: it refuses
+# to be made for a backend or queue that TASKS lacks, and an import must not fail so.
 _advance = advance
 del advance
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
@@ -120,13 +121,15 @@ class Supervisor:
     def run(self) -> None:
         """Keep the workers alive until told to stop, then see them end."""
         with self._listening(), _watching():
-            while not self._is_stopping:
+            try:
+                while not self._is_stopping:
+                    for worker in self.workers:
+                        worker.keep_alive()
+                    time.sleep(LOOK_EVERY.total_seconds())
+            finally:
+                self._signal()
                 for worker in self.workers:
-                    worker.keep_alive()
-                time.sleep(LOOK_EVERY.total_seconds())
-            self._signal()
-            for worker in self.workers:
-                worker.wait()
+                    worker.wait()
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -168,5 +171,5 @@ def _environment() -> dict[str, str]:
     """Have the workers find this project's settings and modules."""
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }

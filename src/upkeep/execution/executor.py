@@ -120,7 +120,7 @@ class Executor:
             return self._stop() or self._walk_on()
         except LeaseLost:
             raise
-        except Exception as error:  # Whatever a task may raise.
+        except Exception as error:  # noqa: BLE001 - whatever a task may raise
             self._recover(error)
             return False
 

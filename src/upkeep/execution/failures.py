@@ -71,16 +71,14 @@ def trustworthy(alias: str) -> Iterator[None]:
 
 
 def _noting(errors: list[DatabaseError]) -> Callable[..., Any]:
-    def execute(
-        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
-    ) -> Any:
+    def note(execute: Callable[..., Any], *statement: Any) -> Any:
         try:
-            return execute(sql, params, many, context)
+            return execute(*statement)
         except (OperationalError, InternalError) as error:
             errors.append(error)
             raise
 
-    return execute
+    return note
 
 
 def _savepoint_is_gone(error: OperationalError) -> bool:

@@ -32,7 +32,7 @@ class Pace:
         return min(self._page, self._ceiling - done)
 
     def completed(self, *, items: int, in_whole_pages: bool) -> None:
-        """A chunk was committed."""
+        """Go on after a chunk that was committed."""
         if self._ceiling is not None:
             self._ceiling = self._then or self._ceiling * 2
             self._then = None
@@ -45,9 +45,9 @@ class Pace:
             self._page = min(max(items, 1), self.largest_page)
 
     def failed_in_item(self, *, after: int) -> None:
-        """The item after so many good ones failed: those first, then it alone."""
+        """Have the good items before a bad one done first, and then that one alone."""
         self._ceiling, self._then = after, 1
 
     def failed_somewhere(self, *, items: int) -> None:
-        """One of so many items failed, and nobody knows which."""
+        """Look for the bad one of so many items in half of them."""
         self._ceiling, self._then = max(items // 2, 1), None

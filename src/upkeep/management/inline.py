@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from upkeep.execution.interruption import Interruption
 if TYPE_CHECKING:
     from upkeep.management.follower import Follower
     from upkeep.runs.models import Run
+
+STDERR = 2
+PAUSING = b"\nPausing after the item in hand. Ctrl-C again ends it at once.\n"
 
 
 class Watched(Interruption):
@@ -58,3 +62,5 @@ class Watched(Interruption):
         self.ctrl_c = self._is_pause_due = True
         self.ask_to_stop("Ctrl-C")
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Past all buffers: this may have interrupted somebody who was writing to one.
+        os.write(STDERR, PAUSING)

@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,92 +17,336 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task', models.CharField(max_length=255, verbose_name='task')),
-                ('parameters', models.JSONField(blank=True, default=dict, verbose_name='parameters')),
-                ('metadata', models.JSONField(blank=True, default=dict, verbose_name='metadata')),
-                ('active_key', models.CharField(editable=False, max_length=64, null=True, unique=True)),
-                ('status', models.CharField(choices=[('enqueued', 'Enqueued'), ('running', 'Running'), ('interrupted', 'Interrupted'), ('pausing', 'Pausing'), ('paused', 'Paused'), ('cancelling', 'Cancelling'), ('cancelled', 'Cancelled'), ('errored', 'Errored'), ('discarded', 'Discarded'), ('succeeded', 'Succeeded')], default='enqueued', max_length=16, verbose_name='status')),
-                ('reason', models.TextField(blank=True, verbose_name='reason')),
-                ('cursor', models.JSONField(blank=True, null=True, verbose_name='cursor')),
-                ('done', models.PositiveBigIntegerField(default=0, verbose_name='done')),
-                ('total', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='total')),
-                ('result', models.JSONField(blank=True, null=True, verbose_name='result')),
-                ('error_class', models.CharField(blank=True, max_length=255, verbose_name='error class')),
-                ('error_message', models.TextField(blank=True, verbose_name='error message')),
-                ('traceback', models.TextField(blank=True, verbose_name='traceback')),
-                ('lease_token', models.CharField(default=upkeep.runs.models.new_token, editable=False, max_length=32)),
-                ('lease_until', models.DateTimeField(blank=True, null=True, verbose_name='lease until')),
-                ('worker', models.CharField(blank=True, max_length=255, verbose_name='worker')),
-                ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
-                ('backend', models.CharField(default='default', max_length=64, verbose_name='backend')),
-                ('queue', models.CharField(default='default', max_length=64, verbose_name='queue')),
-                ('priority', models.SmallIntegerField(default=0, verbose_name='priority')),
-                ('run_after', models.DateTimeField(blank=True, null=True, verbose_name='run after')),
-                ('message_id', models.CharField(blank=True, editable=False, max_length=64)),
-                ('messages_sent', models.PositiveIntegerField(default=0, editable=False)),
-                ('resend_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created at')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('time_running', models.DurationField(default=datetime.timedelta, verbose_name='time running')),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='requested by')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("task", models.CharField(max_length=255, verbose_name="task")),
+                (
+                    "parameters",
+                    models.JSONField(
+                        blank=True, default=dict, verbose_name="parameters"
+                    ),
+                ),
+                (
+                    "metadata",
+                    models.JSONField(blank=True, default=dict, verbose_name="metadata"),
+                ),
+                (
+                    "active_key",
+                    models.CharField(
+                        editable=False, max_length=64, null=True, unique=True
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("enqueued", "Enqueued"),
+                            ("running", "Running"),
+                            ("interrupted", "Interrupted"),
+                            ("pausing", "Pausing"),
+                            ("paused", "Paused"),
+                            ("cancelling", "Cancelling"),
+                            ("cancelled", "Cancelled"),
+                            ("errored", "Errored"),
+                            ("discarded", "Discarded"),
+                            ("succeeded", "Succeeded"),
+                        ],
+                        default="enqueued",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                (
+                    "cursor",
+                    models.JSONField(blank=True, null=True, verbose_name="cursor"),
+                ),
+                (
+                    "done",
+                    models.PositiveBigIntegerField(default=0, verbose_name="done"),
+                ),
+                (
+                    "total",
+                    models.PositiveBigIntegerField(
+                        blank=True, null=True, verbose_name="total"
+                    ),
+                ),
+                (
+                    "result",
+                    models.JSONField(blank=True, null=True, verbose_name="result"),
+                ),
+                (
+                    "error_class",
+                    models.CharField(
+                        blank=True, max_length=255, verbose_name="error class"
+                    ),
+                ),
+                (
+                    "error_message",
+                    models.TextField(blank=True, verbose_name="error message"),
+                ),
+                ("traceback", models.TextField(blank=True, verbose_name="traceback")),
+                (
+                    "lease_token",
+                    models.CharField(
+                        default=upkeep.runs.models.new_token,
+                        editable=False,
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "lease_until",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="lease until"
+                    ),
+                ),
+                (
+                    "worker",
+                    models.CharField(blank=True, max_length=255, verbose_name="worker"),
+                ),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(default=0, verbose_name="attempts"),
+                ),
+                (
+                    "backend",
+                    models.CharField(
+                        default="default", max_length=64, verbose_name="backend"
+                    ),
+                ),
+                (
+                    "queue",
+                    models.CharField(
+                        default="default", max_length=64, verbose_name="queue"
+                    ),
+                ),
+                (
+                    "priority",
+                    models.SmallIntegerField(default=0, verbose_name="priority"),
+                ),
+                (
+                    "run_after",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="run after"
+                    ),
+                ),
+                (
+                    "message_id",
+                    models.CharField(blank=True, editable=False, max_length=64),
+                ),
+                (
+                    "messages_sent",
+                    models.PositiveIntegerField(default=0, editable=False),
+                ),
+                (
+                    "resend_at",
+                    models.DateTimeField(blank=True, editable=False, null=True),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="created at"
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="started at"
+                    ),
+                ),
+                (
+                    "ended_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="ended at"
+                    ),
+                ),
+                (
+                    "time_running",
+                    models.DurationField(
+                        default=datetime.timedelta, verbose_name="time running"
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="requested by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'run',
-                'verbose_name_plural': 'runs',
-                'ordering': ('-id',),
+                "verbose_name": "run",
+                "verbose_name_plural": "runs",
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='lease', serialize=False, to='upkeep.run')),
-                ('token', models.CharField(max_length=32, verbose_name='token')),
-                ('until', models.DateTimeField(null=True, verbose_name='until')),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="lease",
+                        serialize=False,
+                        to="upkeep.run",
+                    ),
+                ),
+                ("token", models.CharField(max_length=32, verbose_name="token")),
+                ("until", models.DateTimeField(null=True, verbose_name="until")),
             ],
             options={
-                'verbose_name': 'lease',
-                'verbose_name_plural': 'leases',
+                "verbose_name": "lease",
+                "verbose_name_plural": "leases",
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('move', 'Move'), ('log', 'Log')], max_length=8, verbose_name='kind')),
-                ('status', models.CharField(blank=True, choices=[('enqueued', 'Enqueued'), ('running', 'Running'), ('interrupted', 'Interrupted'), ('pausing', 'Pausing'), ('paused', 'Paused'), ('cancelling', 'Cancelling'), ('cancelled', 'Cancelled'), ('errored', 'Errored'), ('discarded', 'Discarded'), ('succeeded', 'Succeeded')], max_length=16, verbose_name='status')),
-                ('text', models.TextField(blank=True, verbose_name='text')),
-                ('actor', models.CharField(blank=True, max_length=255, verbose_name='actor')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created at')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='upkeep.run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("move", "Move"), ("log", "Log")],
+                        max_length=8,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("enqueued", "Enqueued"),
+                            ("running", "Running"),
+                            ("interrupted", "Interrupted"),
+                            ("pausing", "Pausing"),
+                            ("paused", "Paused"),
+                            ("cancelling", "Cancelling"),
+                            ("cancelled", "Cancelled"),
+                            ("errored", "Errored"),
+                            ("discarded", "Discarded"),
+                            ("succeeded", "Succeeded"),
+                        ],
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("text", models.TextField(blank=True, verbose_name="text")),
+                (
+                    "actor",
+                    models.CharField(blank=True, max_length=255, verbose_name="actor"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="created at"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="upkeep.run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'event',
-                'verbose_name_plural': 'events',
-                'ordering': ('id',),
+                "verbose_name": "event",
+                "verbose_name_plural": "events",
+                "ordering": ("id",),
             },
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['task', 'status'], name='upkeep_run_task'),
+            model_name="run",
+            index=models.Index(fields=["task", "status"], name="upkeep_run_task"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['status', 'lease_until'], name='upkeep_run_lease'),
+            model_name="run",
+            index=models.Index(
+                fields=["status", "lease_until"], name="upkeep_run_lease"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['status', 'resend_at'], name='upkeep_run_resend'),
+            model_name="run",
+            index=models.Index(
+                fields=["status", "resend_at"], name="upkeep_run_resend"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['enqueued', 'running', 'interrupted', 'pausing', 'paused', 'cancelling', 'cancelled', 'errored', 'discarded', 'succeeded'])), name='upkeep_run_status'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "enqueued",
+                            "running",
+                            "interrupted",
+                            "pausing",
+                            "paused",
+                            "cancelling",
+                            "cancelled",
+                            "errored",
+                            "discarded",
+                            "succeeded",
+                        ],
+                    )
+                ),
+                name="upkeep_run_status",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', False), ('status__in', ['cancelled', 'discarded', 'errored', 'succeeded'])), models.Q(('ended_at__isnull', True), ('status__in', ['cancelling', 'enqueued', 'interrupted', 'paused', 'pausing', 'running'])), _connector='OR'), name='upkeep_run_ended_at'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("ended_at__isnull", False),
+                        (
+                            "status__in",
+                            ["cancelled", "discarded", "errored", "succeeded"],
+                        ),
+                    ),
+                    models.Q(
+                        ("ended_at__isnull", True),
+                        (
+                            "status__in",
+                            [
+                                "cancelling",
+                                "enqueued",
+                                "interrupted",
+                                "paused",
+                                "pausing",
+                                "running",
+                            ],
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="upkeep_run_ended_at",
+            ),
         ),
     ]

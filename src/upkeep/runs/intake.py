@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth import get_user_model
 
 from upkeep.databases import home, writing
 from upkeep.runs import slots
@@ -17,10 +17,12 @@ from upkeep.tasks import parameters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.contrib.auth.models import AbstractBaseUser
+
     from upkeep.tasks.base import Order
 
 
-def write(order: Order, *, tell: Callable[[Run], None]) -> Run:
+def write(order: Order, *, tell: Callable[[Run], object]) -> Run:
     """
     Write the row of a run, enqueued, and in the same transaction tell who is to know.
 
@@ -45,7 +47,7 @@ def _new_run(order: Order, stored: dict[str, Any]) -> Run:
         task=order.task.label(),
         parameters=stored,
         metadata=order.metadata,
-        requested_by=order.by if isinstance(order.by, AbstractBaseUser) else None,
+        requested_by=order.by if isinstance(order.by, get_user_model()) else None,
         backend=order.backend,
         queue=order.queue,
         priority=order.priority,

@@ -24,6 +24,7 @@ from upkeep.tasks import registry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+    from django.db.models.fields.related_descriptors import RelatedManager
 
     from upkeep.runs.leases import Lease
     from upkeep.tasks.base import Task
@@ -78,7 +79,9 @@ class Run(models.Model):
         related_name="+",
         verbose_name=_("requested by"),
     )
-    active_key = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    active_key = models.CharField(  # noqa: DJ001 - of many NULLs, each is unique
+        max_length=64, null=True, unique=True, editable=False
+    )
 
     # Where it stands
     status = models.CharField(
@@ -117,7 +120,7 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     if TYPE_CHECKING:
-        events: models.Manager[Event]
+        events: RelatedManager[Event]
         lease: Lease
 
     class Meta:

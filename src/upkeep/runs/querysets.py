@@ -11,7 +11,7 @@ from upkeep.runs.leases import Lease
 from upkeep.runs.status import ACTIVE, ENDED, HELD, WAITING
 
 if TYPE_CHECKING:
-    from upkeep.runs.models import Run
+    from upkeep.runs.models import Run  # noqa: F401 - named in a string below
 
 
 def abandoned() -> Q:

@@ -17,8 +17,8 @@ from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
 from upkeep.port import port
-from upkeep.tasks import parameters as params
 from upkeep.tasks import masks, registry
+from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.once import Once
@@ -40,7 +40,7 @@ def _refuse_strange_attributes(cls: type[Task]) -> None:
         value = getattr(cls, name)
         if value is not None and not isinstance(value, timedelta):
             raise InvalidTask(f"{cls.__name__}.{name} must be a timedelta, or None.")
-    if not isinstance(cls.batch_size, int) or cls.batch_size < 1:
+    if cls.batch_size < 1:
         raise InvalidTask(f"{cls.__name__}.batch_size must be 1 or more.")
     if cls.concurrency is not None and cls.concurrency < 1:
         raise InvalidTask(f"{cls.__name__}.concurrency must be 1 or more, or None.")
@@ -119,10 +119,7 @@ class Task:
         registry.register(cls)
 
     def __init__(self, **given: Any) -> None:
-        self.values: dict[str, Any] = params.clean(
-            self.fields, given, owner=type(self).__name__
-        )
-        self._become(self.values)
+        self.become(params.clean(self.fields, given, owner=type(self).__name__))
         try:
             self.clean()
         except ValidationError as error:
@@ -137,12 +134,13 @@ class Task:
         where the class no longer takes what was stored.
         """
         task = cls.__new__(cls)
-        task.values = params.load(cls.fields, stored)
-        task._become(task.values)
+        task.become(params.load(cls.fields, stored))
         task.run = run
         return task
 
-    def _become(self, values: Mapping[str, Any]) -> None:
+    def become(self, values: dict[str, Any]) -> None:
+        """Take the values of the parameters as attributes."""
+        self.values = values
         self.log_lines: list[str] = []
         for name, value in values.items():
             setattr(self, name, value)

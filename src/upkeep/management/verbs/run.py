@@ -86,7 +86,6 @@ class RunTask(Verb):
         if inline:
             self._advance(run)
         elif follow:
-            self.screen.say(f"{name(run)} enqueued.")
             self._follow(run)
         else:
             self.screen.say(f"{name(run)} enqueued.\nTo watch it, {how_to_watch(run)}")
@@ -95,6 +94,7 @@ class RunTask(Verb):
         with display(self.screen) as shown:
             follower = Follower(run, shown)
             try:
+                self.screen.say(f"{name(run)} enqueued.")
                 follower.follow()
                 end = report
             except KeyboardInterrupt:

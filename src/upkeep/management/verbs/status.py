@@ -81,8 +81,8 @@ class ShowStatus(Verb):
 
     def _follow(self, run: Run) -> None:
         last = _events(run).last()
-        self.screen.say(f"{words.name(run)} {words.verb(run)}.")
         try:
+            self.screen.say(f"{words.name(run)} {words.verb(run)}.")
             with display(self.screen) as shown:
                 run = Follower(run, shown, after=last.pk if last else 0).follow()
         except KeyboardInterrupt as error:
