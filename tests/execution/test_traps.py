@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -153,24 +153,26 @@ def other_session() -> Iterator[Any]:
 
 @contextmanager
 def swallowed_lock_timeout() -> Iterator[None]:
-    """Have one item wait in vain for a row of somebody else, and hide it."""
-    asked: list[Item] = []
+    """Have one item wait in vain for its own row, and hide that it was not changed."""
+    codes: list[int] = []
 
-    def ask_in_vain(item: Item) -> None:
-        if item.pk != 6 or asked:
-            return
-        asked.append(item)
-        with other_session() as other, transaction_of(other) as cursor:
-            cursor.execute("INSERT INTO testapp_country (code) VALUES ('XX')")
+    def process(self: CountUp, item: Item) -> None:
+        Effect.objects.create(item=item.pk)
+        with ExitStack() as stack:
+            if item.pk == 6 and not codes:
+                other = stack.enter_context(other_session())
+                theirs = stack.enter_context(transaction_of(other))
+                theirs.execute("UPDATE testapp_item SET name = 'x' WHERE id = 6")
             try:
                 with connection.cursor() as mine:
                     mine.execute("SET SESSION innodb_lock_wait_timeout = 1")
-                    mine.execute("INSERT INTO testapp_country (code) VALUES ('XX')")
+                    mine.execute(
+                        "UPDATE testapp_item SET n = n + 1 WHERE id = %s", [item.pk]
+                    )
             except OperationalError as error:
                 codes.append(error.args[0])
 
-    codes: list[int] = []
-    with during(CountUp, ask_in_vain):
+    with mock.patch.object(CountUp, "process", process):
         yield
     assert codes == [1205]
 

@@ -51,10 +51,16 @@ Waking = Callable[[int, int, Run], None]
 
 
 @pytest.fixture
-def points(items: list[Item], tmp_path: Path, database_name: str) -> list[Point]:
-    """Return points at which a worker holds the run, spread over its whole talk."""
-    points = points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
-    held = while_claimed(points)
+def held(items: list[Item], tmp_path: Path) -> list[Point]:
+    """Return the points at which a worker holds the run."""
+    return while_claimed(
+        points_of_unbroken_run(CountUpInChunks.enqueue(), tmp_path / "points")
+    )
+
+
+@pytest.fixture
+def points(held: list[Point], database_name: str) -> list[Point]:
+    """Return points spread over all the time that a worker holds the run."""
     if database_name == "sqlite":
         # In a transaction a frozen worker has the only write lock of the project.
         held = [point for point in held if is_in_gap(point)]
@@ -151,20 +157,21 @@ def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
 
 
 def test_without_eviction_the_next_worker_is_held_up(
-    points: list[Point], database_name: str
+    held: list[Point], database_name: str
 ) -> None:
     """Show that a frozen worker's row locks hold, until its session is ended."""
     if database_name == "sqlite":
         pytest.skip("by design: SQLite has no session that another could end")
-    point = next(point for point in reversed(points) if point.in_transaction)
+    point = next(p for p in held if p.name.startswith("after UPDATE testapp_item"))
     clear()
     run = CountUpInChunks.enqueue()
     with process(lambda: work_off_queue(Tripwire(point.number, freeze))) as frozen:
         assert wait_until(lambda: is_frozen(frozen))
         with no_eviction(), process(rescue) as rescuer:
             assert not wait_until(lambda: has_ended(rescuer), timeout=3)
-        with process(rescue) as rescuer:
-            assert wait_until(lambda: has_ended(rescuer), timeout=10)
+    # Now the frozen worker is dead, and its locks with it.
+    with process(rescue) as rescuer:
+        assert wait_until(lambda: has_ended(rescuer))
     assert faults(run) == []
 
 

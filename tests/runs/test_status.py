@@ -163,7 +163,7 @@ class TestWish:
         run = run_in(status)
         goal = WISHES[wish].get(status)
         if goal is None:
-            with pytest.raises(InvalidTransition, match=f"is {status} and cannot be"):
+            with pytest.raises(InvalidTransition, match=f"its status is {status}"):
                 getattr(run, wish)()
         else:
             getattr(run, wish)()

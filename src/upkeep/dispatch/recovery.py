@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -22,13 +23,13 @@ from upkeep.exceptions import TaskNotFound
 from upkeep.execution.claim import let_go
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
-from upkeep.runs.status import Status
 
 logger = logging.getLogger("upkeep")
 
 Subject = TypeVar("Subject")
 
 SWEEP_EVERY = timedelta(seconds=10)
+PRUNE_EVERY = 60  # sweeps
 
 
 @dataclass(slots=True)
@@ -46,15 +47,19 @@ class Swept:
         )
 
 
-def sweep() -> Swept:
-    """Look once for runs that nobody advances, and see that somebody does."""
+def sweep(*, prune: bool = True) -> Swept:
+    """
+    Look once for runs that nobody advances, and see that somebody does.
+
+    `prune` deletes old messages of ours as well, which costs the reading of them all.
+    """
     runs = Run.objects.using(home())
     swept = Swept()
     for run in runs.abandoned():
         swept.taken_over += _guarded(_take_over, run)
     for run in runs.unheard():
         swept.sent_again += _guarded(_send_again, run)
-    for alias in task_backends.settings:
+    for alias in task_backends.settings if prune else ():
         swept.pruned += _guarded(_prune, alias)
     return swept
 
@@ -73,7 +78,6 @@ def _take_over(run: Run) -> bool:
     _evict_holder(run)
     taken = let_go(
         run,
-        Status(run.status),
         fence=Q(lease_token=run.lease_token) & abandoned(),
         reason=f"Its worker {run.worker} fell silent; the next one goes on.",
     )
@@ -113,9 +117,10 @@ def interval() -> timedelta:
 
 def watch(stop: threading.Event) -> None:
     """Sweep again and again until told to stop; a database away is waited for."""
+    rounds = itertools.count()
     while not stop.wait(interval().total_seconds()):
         try:
-            sweep()
+            sweep(prune=next(rounds) % PRUNE_EVERY == 0)
         except Exception as error:  # noqa: BLE001 - without a watcher nobody looks
             logger.warning("The sweep could not look for runs: %r", error)
         finally:

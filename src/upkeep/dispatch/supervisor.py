@@ -133,7 +133,9 @@ class Supervisor:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if hasattr(signal, "SIGHUP"):  # The terminal is closed.
+            numbers.append(signal.SIGHUP)
         previous = {number: signal.signal(number, self._stop) for number in numbers}
         try:
             yield

@@ -121,23 +121,25 @@ class Claim:
     def let_go(self, *, reason: str) -> None:
         """Leave the run where a person, or nobody, wants it to be. Raises LeaseLost."""
         while True:
-            status = self.wish()
+            self.wish()
+            self.run.refresh_from_db(using=home())
             with self.transaction():
-                if let_go(self.run, status, fence=self._fence(), reason=reason):
+                if let_go(self.run, fence=self._fence(), reason=reason):
                     return
 
     def _fence(self) -> Q:
         return Q(lease_token=self.token)
 
 
-def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
+def let_go(run: Run, *, fence: Q, reason: str) -> bool:
     """Move a run that loses its worker to where it goes from its status."""
-    target = WHEN_LET_GO[status]
+    target = WHEN_LET_GO[Status(run.status)]
     return run.move_to(
         target,
-        sources=[status],
+        sources=[Status(run.status)],
         fence=fence,
-        reason=reason if target in WAITING else "",
+        # Where a person wanted it to stop, the person's reason is the one that counts.
+        reason=reason if target in WAITING else run.reason,
         actor=this_worker(),
     )
 

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from upkeep import databases
 from upkeep.conf import conf
@@ -63,7 +63,7 @@ def execute(
         logger.warning("%s", error)
         return None
     except (SystemExit, KeyboardInterrupt):
-        with suppress(DatabaseError, LeaseLost):
+        with suppress(Error, LeaseLost):
             claim.let_go(reason="Its worker was ended at once.")
         raise
     return claim.run
@@ -194,16 +194,19 @@ class Executor:
 
     def _work(self) -> None:
         """Process page after page until the chunk is full or the collection ends."""
-        chunk, deadline = self.chunk, monotonic() + self._chunk_seconds()
+        chunk, begun = self.chunk, monotonic()
+        now, deadline = begun, begun + self._chunk_seconds()
         process, interruption = self.task.process, self.interruption
-        while size := self.pace.page(chunk.items):
+        while size := self.pace.page(
+            chunk.items, spent=now - begun, left=deadline - now
+        ):
             page = self.collection.page(chunk.cursor, size)
             done = 0
             try:
                 for item in page.items:
                     process(item)
                     done += 1
-                    if monotonic() >= deadline or interruption.asked:
+                    if (now := monotonic()) >= deadline or interruption.asked:
                         break
             finally:
                 chunk.items += done
@@ -211,7 +214,7 @@ class Executor:
                     chunk.cursor = page.cursor_after(done - 1)
             chunk.in_whole_pages = done == len(page.items)
             chunk.is_last = page.last and chunk.in_whole_pages
-            if chunk.is_last or monotonic() >= deadline or interruption.asked:
+            if chunk.is_last or interruption.asked:
                 break
         chunk.is_worked = True
 
@@ -299,7 +302,7 @@ class Executor:
                     databases.forget_lost_connection(self.alias)
             try:
                 return self.claim.renew()
-            except DatabaseError as another:
+            except Error as another:
                 wait = patience.wait()
                 if not databases.is_passing(another) or wait is None:
                     raise

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 FIRST_PAGE = 100
+
+# What must be left of a chunk's time for another page, as a share of what is spent.
+LEAST_REST = 0.05
 
 
 class Pace:
@@ -25,11 +30,20 @@ class Pace:
         """Tell whether chunks are small because of an error."""
         return self._ceiling is not None
 
-    def page(self, done: int) -> int:
-        """Return the size of the next page of a chunk in which so many are done."""
-        if self._ceiling is None:
-            return self._page
-        return min(self._page, self._ceiling - done)
+    def page(self, done: int, *, spent: float, left: float) -> int:
+        """
+        Return the size of the next page of a chunk; 0 where the chunk is full.
+
+        So many items are done, in `spent` seconds, and `left` seconds are left. The
+        page holds what fits in these: what is fetched beyond is fetched in vain.
+        """
+        size = self._page
+        if done and spent:
+            if left < spent * LEAST_REST:
+                return 0
+            self._page = min(size * 2, self.largest_page)
+            size = min(self._page, ceil(done * left / spent))
+        return size if self._ceiling is None else min(size, self._ceiling - done)
 
     def completed(self, *, items: int, in_whole_pages: bool) -> None:
         """Go on after a chunk that was committed."""
@@ -38,9 +52,7 @@ class Pace:
             self._then = None
             if self._ceiling > self.largest_page:
                 self._ceiling = None
-        elif in_whole_pages:
-            self._page = min(self._page * 2, self.largest_page)
-        else:
+        elif not in_whole_pages:
             # What was fetched beyond the end of the chunk will be fetched again.
             self._page = min(max(items, 1), self.largest_page)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home
@@ -71,7 +71,7 @@ class Pacemaker:
             Lease.objects.using(home()).filter(
                 run=self.claim.run.pk, token=self.claim.token
             ).update(until=Now() + conf.LEASE)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning(
                 "The lease of %s was not extended: %s", self.claim.run, error
             )

@@ -186,11 +186,13 @@ class Run(models.Model):
         reason: str,
     ) -> None:
         for _attempt in range(WISH_ATTEMPTS):
-            self.refresh_from_db()
+            self.refresh_from_db(using=home())
             status = Status(self.status)
             goal = goals.get(status)
             if goal is None:
-                raise InvalidTransition(f"{self} is {status} and cannot be {verb}.")
+                raise InvalidTransition(
+                    f"{self} cannot be {verb}: its status is {status}."
+                )
             if goal == status or self.move_to(
                 goal, sources=[status], actor=str(by), reason=reason
             ):

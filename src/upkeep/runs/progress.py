@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 if TYPE_CHECKING:
@@ -47,7 +46,11 @@ class Progress:
             return ngettext("%(done)s item done", "%(done)s items done", self.done) % {
                 "done": f"{self.done:,}"
             }
-        return _("%(done)s of %(total)s items (%(percent)d %%)") % {
+        return ngettext(
+            "%(done)s of %(total)s item (%(percent)d %%)",
+            "%(done)s of %(total)s items (%(percent)d %%)",
+            self.total,
+        ) % {
             "done": f"{self.done:,}",
             "total": f"{self.total:,}",
             "percent": 100 * (self.fraction or 0),

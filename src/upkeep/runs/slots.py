@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -26,13 +27,15 @@ def take(run: Run, write: Callable[[str | None], Written]) -> Written:
     The unique column `active_key` decides a race, and it is empty in runs that are
     over: MariaDB has no partial index that could say so.
     """
-    for key in _keys(run):
+    # Twice: a holder that stood in the way may be over when one looks for it.
+    for attempt, key in itertools.product((1, 2), _keys(run)):
         try:
             with transaction.atomic(using=home()):
                 return write(key)
         except IntegrityError:
-            if key is None or not _holders(key).exists():
-                raise
+            is_taken = key is not None and _holders(key).exists()
+            if not is_taken and attempt == 2:
+                raise  # It was about something else.
     raise AlreadyActive(_sentence(run))
 
 
