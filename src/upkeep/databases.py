@@ -68,6 +68,21 @@ _NOW = {
 }
 
 
+# Texts
+
+
+def storable(text: str, *, at_most: int = 10_000) -> str:
+    """
+    Return a text as every database takes it, with its middle left out if it is long.
+
+    PostgreSQL refuses the character NUL, and all refuse the halves of surrogate pairs.
+    """
+    if len(text) > at_most:
+        half = at_most // 2
+        text = f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 # Transactions
 
 
@@ -215,9 +230,11 @@ _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
 def is_passing(error: BaseException | None) -> bool:
     """Tell whether an error is likely not to come again: a lock, a restart."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         if isinstance(error, OperationalError | InterfaceError) and _passes(error):
             return True
+        seen.add(id(error))  # `raise error from error` goes round and round.
         error = error.__cause__
     return False
 

@@ -13,6 +13,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── CursorMismatch       a run's cursor does not fit its collection any more
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
+    ├── TransactionEnded     `process` ended the transaction of its chunk
     └── LeaseLost            another worker has taken the run over
 """
 
@@ -78,6 +79,10 @@ class VanishedReference(UpkeepError):
 
 class SwallowedError(UpkeepError):
     """A task hid a database error after which its chunk cannot be trusted."""
+
+
+class TransactionEnded(UpkeepError):
+    """A task ended the transaction of its chunk, and part of it may be committed."""
 
 
 class LeaseLost(UpkeepError):

@@ -307,7 +307,7 @@ class TestWatch:
             watch(stop)
 
 
-def look(looks: Iterator[Any], stop: threading.Event) -> None:
+def look(looks: Iterator[Any], stop: threading.Event, *, prune: bool) -> None:
     found = next(looks)
     if isinstance(found, Exception):
         raise found

@@ -45,7 +45,7 @@ def test_that_cannot_be_granted_does_not_keep_others_from_it() -> None:
     waiting.refresh_from_db()
     assert outcome.status == 1
     assert waiting.status == Status.PAUSED
-    assert f"run {over.pk} of testapp.Numbers is succeeded" in outcome.err
+    assert f"run {over.pk} of testapp.Numbers cannot be paused" in outcome.err
     assert f"Run {waiting.pk} of testapp.Numbers is paused." in outcome.out
 
 

@@ -28,11 +28,12 @@ class DatabaseBroker(Broker):
         return router.db_for_write(DBTaskResult)
 
     def holds(self, message_id: str) -> bool:
-        waiting = self._messages().filter(pk=message_id, status=TaskResultStatus.READY)
         try:
             # A row that is locked was taken by a worker, which may have frozen.
             with transaction.atomic(using=self.writes_to()):
-                return bool(waiting.select_for_update(skip_locked=True)[:1])
+                return bool(
+                    self._waiting(message_id).select_for_update(skip_locked=True)
+                )
         except ValidationError:  # It is no id of this queue.
             return False
 
@@ -54,6 +55,9 @@ class DatabaseBroker(Broker):
         )
         ids = list(over.order_by().values_list("pk", flat=True)[:PRUNE_AT_MOST])
         return self._messages().filter(pk__in=ids).delete()[0]
+
+    def _waiting(self, message_id: str) -> DBTaskResultQuerySet:
+        return self._messages().filter(pk=message_id, status=TaskResultStatus.READY)
 
     def _messages(self) -> DBTaskResultQuerySet:
         """Return the messages where they are written: a replica may lag behind."""

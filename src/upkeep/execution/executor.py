@@ -15,7 +15,7 @@ from django.db import Error, connections
 
 from upkeep import databases
 from upkeep.conf import conf
-from upkeep.exceptions import LeaseLost
+from upkeep.exceptions import LeaseLost, TransactionEnded
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
@@ -98,7 +98,9 @@ class Executor:
         self.to_the_end = to_the_end
         self.is_prepared = False
         self.chunk = Chunk(cursor=self.run.cursor)
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.log_lines: list[str] = []
+        self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
         self.since = monotonic()
 
@@ -118,9 +120,9 @@ class Executor:
             if self.failure is not None:
                 return self._end_as_errored(self.failure)
             return self._stop() or self._walk_on()
-        except LeaseLost:
+        except (LeaseLost, SystemExit, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a task may raise
+        except BaseException as error:  # noqa: BLE001 - whatever a task may raise
             self._recover(error)
             return False
 
@@ -152,6 +154,7 @@ class Executor:
         """Make the task and its collection from what the run's row says."""
         with self.pacemaker.watching():
             self.task = self.run.task_class.restore(self.run.parameters, run=self.run)
+            self.log_lines, self.secrets = self.task.log_lines, self.task.secrets
             self.alias = self.task.database or databases.home()
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
             self.pace = Pace(self.task.batch_size)
@@ -233,12 +236,18 @@ class Executor:
     def _checkpoint(self) -> None:
         """Make the place durable, with the counts, the lease and the log."""
         self.claim.write(
-            *self.task.log_lines,
+            *self.log_lines,
             cursor=self.chunk.cursor,
             done=self.run.done + self.chunk.items,
             time_running=self.run.time_running + self._elapsed(),
-            **({"result": self.task.result} if isinstance(self.task, Job) else {}),
+            **self._result(),
         )
+
+    def _result(self) -> dict[str, Any]:
+        """Return what a Job returned, if it is this worker that has performed it."""
+        if isinstance(self.task, Job) and self.chunk.items:
+            return {"result": self.task.result}
+        return {}
 
     def _accept(self, chunk: Chunk) -> None:
         """Believe what a chunk did, now that it is committed."""
@@ -246,7 +255,7 @@ class Executor:
         self.run.done += chunk.items
         self.run.time_running += self._elapsed()
         self.since = monotonic()
-        self.task.log_lines.clear()
+        self.log_lines.clear()
         self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
         self.patience.reset()
         if settings.DEBUG:  # Django notes every query then, and nobody forgets them.
@@ -270,13 +279,15 @@ class Executor:
 
     # Failures
 
-    def _recover(self, error: Exception) -> None:
+    def _recover(self, error: BaseException) -> None:
         """
         Find out where the run really is, and what to do about an error.
 
         The cursor in memory is void from here on: the chunk may have been committed
         although its COMMIT failed.
         """
+        if self.failure is not None and not databases.is_passing(error):
+            raise error  # The failure cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
         self.chunk = Chunk(cursor=self.run.cursor)
@@ -284,15 +295,16 @@ class Executor:
             goes_on = self._wait_and_try_again(chunk)
         elif self.run.cursor != place:
             error.add_note("Its chunk had been committed; resume goes on behind it.")
+            self.log_lines.clear()  # They were, too.
             goes_on = False
         else:
-            goes_on = self._close_in_on_item(chunk)
-        if goes_on and self.is_prepared:
-            self.task.log_lines.clear()
-        elif not goes_on:
+            goes_on = self._close_in_on_item(chunk, error)
+        if goes_on:
+            self.log_lines.clear()
+        else:
             self.failure = error
 
-    def _renew(self, error: Exception) -> None:
+    def _renew(self, error: BaseException) -> None:
         """Take a new token, and wait for a database that is away."""
         patience = Patience(DATABASE_PATIENCE)
         while True:
@@ -319,10 +331,12 @@ class Executor:
         time.sleep(wait)
         return True
 
-    def _close_in_on_item(self, chunk: Chunk) -> bool:
+    def _close_in_on_item(self, chunk: Chunk, error: BaseException) -> bool:
         """Arrange smaller chunks, until an error is one item's own: then False."""
         if not self.is_prepared or not self.task.atomic:
             return False  # What came before the item is done and saved.
+        if isinstance(error, TransactionEnded):
+            return False  # Each attempt would have its effects once more.
         if not chunk.is_worked and chunk.items:
             self.pace.failed_in_item(after=chunk.items)
             return True
@@ -331,20 +345,19 @@ class Executor:
             return True
         return False
 
-    def _end_as_errored(self, error: Exception) -> bool:
+    def _end_as_errored(self, error: BaseException) -> bool:
         """Stop at the item that failed, and tell of it."""
-        lines, secrets = [], frozenset[str]()
-        if self.is_prepared:
-            lines, secrets = self.task.log_lines, self.task.secrets
-        story = told(error, secrets)
+        story = told(error, self.secrets)
         reason = f"{type(error).__name__}: {story['error_message']}"
-        self.claim.write(*lines, time_running=self.run.time_running + self._elapsed())
+        self.claim.write(
+            *self.log_lines, time_running=self.run.time_running + self._elapsed()
+        )
         self.claim.end(Status.ERRORED, reason=reason, **story)
         logger.error(
             "%s errored after %s items. %s",
             self.run,
             self.run.done,
-            story["traceback"] if secrets else reason,
-            exc_info=None if secrets else error,
+            story["traceback"] if self.secrets else reason,
+            exc_info=None if self.secrets else error,
         )
         return True

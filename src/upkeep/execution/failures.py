@@ -12,7 +12,8 @@ from typing import Any
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.utils import InternalError
 
-from upkeep.exceptions import SwallowedError
+from upkeep.databases import storable
+from upkeep.exceptions import SwallowedError, TransactionEnded
 from upkeep.tasks.masks import mask_text
 
 # How long the engine tries again by itself where a lock or a restart is in the way.
@@ -50,10 +51,11 @@ def trustworthy(alias: str) -> Iterator[None]:
     """
     Open a savepoint, and refuse what is inside if it hid that it was spoiled.
 
-    MariaDB rolls the whole transaction back on a deadlock, and the statement alone on a
-    lock time-out. Where `process` swallows such an error, what follows would commit as
-    if nothing were missing. That the savepoint is gone shows the first; the second
-    shows only in the statement. Raises SwallowedError.
+    Three things would let a chunk commit as if nothing were missing. After an error of
+    the ORM outside of a block of its own, Django rolls the savepoint back without a
+    word. MariaDB rolls the whole transaction back on a deadlock, which shows in that
+    the savepoint is gone; and the statement alone on a lock time-out, which shows
+    only in the statement. Raises SwallowedError, or TransactionEnded.
     """
     hidden: list[DatabaseError] = []
     try:
@@ -64,46 +66,89 @@ def trustworthy(alias: str) -> Iterator[None]:
             yield
             if hidden:
                 raise SwallowedError(_advice(hidden[0])) from hidden[0]
-    except OperationalError as error:
+            if connections[alias].needs_rollback:
+                raise SwallowedError(_MARKED_FOR_ROLLBACK)
+    except DatabaseError as error:
         if not _savepoint_is_gone(error):
             raise
-        raise SwallowedError(_BROKEN_TRANSACTION) from (hidden[0] if hidden else None)
+        if hidden:
+            raise SwallowedError(_advice(hidden[0])) from hidden[0]
+        raise TransactionEnded(_ENDED) from error
 
 
 def _noting(errors: list[DatabaseError]) -> Callable[..., Any]:
-    def note(execute: Callable[..., Any], *statement: Any) -> Any:
+    """Note errors, but for those inside a block that was rolled back because of them."""
+    noted_before: dict[str, int] = {}
+
+    def note(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
         try:
-            return execute(*statement)
+            result = execute(sql, *rest)
         except (OperationalError, InternalError) as error:
             errors.append(error)
             raise
+        match str(sql).rsplit(" ", 1):
+            case ["SAVEPOINT", name]:
+                noted_before[name] = len(errors)
+            case ["ROLLBACK TO SAVEPOINT", name]:
+                del errors[noted_before.get(name, len(errors)) :]
+        return result
 
     return note
 
 
-def _savepoint_is_gone(error: OperationalError) -> bool:
-    return error.args[:1] == (1305,) or "no such savepoint" in str(error)
+def _savepoint_is_gone(error: DatabaseError) -> bool:
+    """Tell the errors of a savepoint that is not there: MariaDB, PostgreSQL, SQLite."""
+    if error.args[:1] == (1305,):  # Said of procedures, too.
+        return "SAVEPOINT" in str(error)
+    if getattr(error.__cause__, "sqlstate", None) in ("25P01", "3B001"):
+        return True
+    return "no such savepoint" in str(error)
 
 
 def _advice(error: DatabaseError) -> str:
     return (
         f"process() went on after a database error ({error}), after which its chunk "
-        "cannot be trusted. Let the error out, or say atomic = False."
+        "cannot be trusted. Let the error out, catch it around a transaction.atomic() "
+        "of its own, or say atomic = False."
     )
 
 
-_BROKEN_TRANSACTION = (
-    "The transaction of the chunk ended inside process(): by a deadlock that was "
-    "swallowed, or by a statement that commits by itself, such as CREATE, ALTER, "
-    "TRUNCATE, COMMIT. Let the error out; for such statements say atomic = False."
+_MARKED_FOR_ROLLBACK = (
+    "process() went on after a database error, or asked for a rollback, and its "
+    "transaction cannot be committed any more. Let the error out, or catch it around "
+    "a transaction.atomic() of its own."
 )
+
+_ENDED = (
+    "The transaction of the chunk ended inside process(), by a statement that commits "
+    "or rolls back by itself, such as CREATE, ALTER, TRUNCATE, COMMIT. What the items "
+    "of the chunk did before it may be kept, though they are not counted as done. For "
+    "such statements say atomic = False."
+)
+
+
+# What is kept of an error: enough of it for people, little enough for every database.
+LONGEST_MESSAGE = 10_000
+LONGEST_TRACEBACK = 100_000
 
 
 def told(error: BaseException, secrets: Iterable[str] = ()) -> dict[str, str]:
     """Return the fields of a run that tell of an error, with secrets masked."""
     secrets = list(secrets)
+    lines = traceback.format_exception(error)
     return {
         "error_class": f"{type(error).__module__}.{type(error).__qualname__}"[:255],
-        "error_message": mask_text(str(error), secrets),
-        "traceback": mask_text("".join(traceback.format_exception(error)), secrets),
+        "error_message": storable(
+            mask_text(_message(error), secrets), at_most=LONGEST_MESSAGE
+        ),
+        "traceback": storable(
+            mask_text("".join(lines), secrets), at_most=LONGEST_TRACEBACK
+        ),
     }
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 - whatever an error's own code may do
+        return f"(Its message cannot be printed: {type(another).__name__}.)"

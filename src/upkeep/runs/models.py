@@ -13,7 +13,7 @@ from django.db.models import CheckConstraint, Index, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from upkeep.databases import Now, home, writing
+from upkeep.databases import Now, home, storable, writing
 from upkeep.exceptions import InvalidTransition
 from upkeep.port import port
 from upkeep.runs import slots
@@ -241,7 +241,7 @@ class Run(models.Model):
     def tell(self, kind: Event.Kind, *texts: str, **fields: Any) -> None:
         """Add to the story of the run."""
         Event.objects.using(home()).bulk_create(
-            Event(run=self, kind=kind, text=text, **fields) for text in texts
+            Event(run=self, kind=kind, text=storable(text), **fields) for text in texts
         )
 
 

@@ -40,10 +40,25 @@ def _refuse_strange_attributes(cls: type[Task]) -> None:
         value = getattr(cls, name)
         if value is not None and not isinstance(value, timedelta):
             raise InvalidTask(f"{cls.__name__}.{name} must be a timedelta, or None.")
-    if cls.batch_size < 1:
+    for name in ("process", "perform"):
+        if _is_lazy(getattr(cls, name, None)):
+            raise InvalidTask(
+                f"{cls.__name__}.{name}() must be a plain method: called as one, an "
+                "async function or one with a yield does nothing."
+            )
+    batch_size: object = cls.batch_size
+    if not isinstance(batch_size, int) or batch_size < 1:
         raise InvalidTask(f"{cls.__name__}.batch_size must be 1 or more.")
     if cls.concurrency is not None and cls.concurrency < 1:
         raise InvalidTask(f"{cls.__name__}.concurrency must be 1 or more, or None.")
+
+
+def _is_lazy(function: object) -> bool:
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
 class Task:

@@ -1,0 +1,58 @@
+"""What the tests of the engine share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from django.db import connection
+
+from tests.testapp.clock import clock
+from tests.testapp.models import Item
+from upkeep import Task
+from upkeep.execution import executor, interruption
+from upkeep.tasks import registry
+
+Trial = TypeVar("Trial", bound=type[Task])
+
+ITEMS = 20
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trial], Trial]:
+    """Return a decorator: a task made inside a test is found as one of an app is."""
+
+    def know(task: Trial) -> Trial:
+        task.app_label = "testapp"
+        monkeypatch.setitem(registry._classes, f"tests.{task.__name__}", task)
+        return task
+
+    return know
+
+
+@pytest.fixture
+def items(transactional_db: None) -> list[Item]:
+    """Return twenty items that nobody has counted up."""
+    return Item.objects.bulk_create(Item(pk=pk) for pk in range(1, ITEMS + 1))
+
+
+@pytest.fixture
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let chunks and budgets end where a task ticks, however slow the machine."""
+    monkeypatch.setattr(executor, "monotonic", clock)
+    monkeypatch.setattr(interruption, "monotonic", clock)
+
+
+@pytest.fixture
+def on_mariadb() -> None:
+    """Skip what only MariaDB does."""
+    if connection.vendor != "mysql":
+        pytest.skip("by design: only MariaDB commits by itself before such a statement")
+
+
+@pytest.fixture
+def on_a_server() -> None:
+    """Skip what needs several sessions that write."""
+    if connection.vendor == "sqlite":
+        pytest.skip("by design: SQLite has one writer and no sessions to end")

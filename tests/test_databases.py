@@ -1,0 +1,237 @@
+"""What the engine asks of every database: its time, its locks, its errors, its texts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
+
+from tests.testapp.models import Effect, Item
+from upkeep.databases import (
+    Now,
+    engine_transaction,
+    evict,
+    is_passing,
+    storable,
+    writing,
+)
+
+MARKER = "a marker"
+
+
+@contextmanager
+def other_session() -> Iterator[Any]:
+    """Open another session on the same database."""
+    other = connection.copy()
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+@pytest.fixture
+def on_a_server() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("by design: SQLite has no sessions that another could end")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestNow:
+    """The database's own clock, in UTC, at the moment of the statement."""
+
+    def now(self) -> datetime:
+        Item.objects.get_or_create(pk=1)
+        moment: datetime = Item.objects.annotate(now=Now()).values_list(
+            "now", flat=True
+        )[0]
+        return moment
+
+    def test_it_is_the_time_in_utc(self) -> None:
+        assert abs(self.now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+    def test_it_goes_on_inside_a_transaction(self) -> None:
+        with transaction.atomic():
+            first = self.now()
+            while self.now() == first:  # SQLite counts in milliseconds.
+                pass
+            assert self.now() > first
+
+    def test_the_zone_of_the_session_plays_no_part(self) -> None:
+        zone = {
+            "mysql": "SET time_zone = '+05:00'",
+            "postgresql": "SET TIME ZONE '+05'",
+            "sqlite": "SELECT 1",
+        }
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(zone[connection.vendor])
+            assert abs(self.now() - datetime.now(UTC)) < timedelta(seconds=5)
+        finally:
+            connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTransactions:
+    """They commit when they are left, and can be found by their marker."""
+
+    def test_inside_another_one_it_is_refused(self) -> None:
+        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+            with engine_transaction("default", marker=MARKER):
+                pass
+
+    def test_an_error_rolls_it_back(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            with engine_transaction("default", marker=MARKER):
+                Effect.objects.create(item=1)
+                raise ZeroDivisionError
+        assert not Effect.objects.exists()
+
+    def test_on_sqlite_it_has_the_write_lock_from_the_start(self) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("by design: only SQLite has a lock of its whole database")
+        with writing("default"), other_session() as other:
+            with other.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout = 0")
+                with pytest.raises(OperationalError, match="locked"):
+                    cursor.execute("BEGIN IMMEDIATE")
+
+    def test_a_frozen_session_is_ended_and_its_locks_are_free(
+        self, on_a_server: None
+    ) -> None:
+        Item.objects.create(pk=1)
+        with pytest.raises((OperationalError, InterfaceError)):
+            with engine_transaction("default", marker=MARKER):
+                Item.objects.update(n=1)
+                with other_session() as other, as_default(other):
+                    assert evict("default", MARKER)
+                    Item.objects.update(n=2)
+                Item.objects.update(n=3)
+        assert Item.objects.get().n == 2
+
+    def test_only_the_marker_is_evicted(self, on_a_server: None) -> None:
+        with engine_transaction("default", marker=MARKER):
+            Effect.objects.create(item=1)
+            with other_session() as other, as_default(other):
+                assert not evict("default", "another marker")
+        assert Effect.objects.count() == 1
+
+    def test_a_session_does_not_end_itself(self) -> None:
+        with engine_transaction("default", marker=MARKER):
+            Effect.objects.create(item=1)
+            assert not evict("default", MARKER)
+        assert Effect.objects.count() == 1
+
+    def test_nobody_is_found_behind_the_commit(self, on_a_server: None) -> None:
+        with engine_transaction("default", marker=MARKER):
+            pass
+        with other_session() as other, as_default(other):
+            assert not evict("default", MARKER)
+
+
+@contextmanager
+def as_default(other: Any) -> Iterator[None]:
+    """Have another session stand in for that of this thread."""
+    from django.db import connections
+
+    mine = connections["default"]
+    connections["default"] = other
+    try:
+        yield
+    finally:
+        connections["default"] = mine
+
+
+class Cause(Exception):
+    """An error of PostgreSQL's driver."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+
+
+def caused(error: Exception, cause: BaseException | None) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def locked(name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorname = name
+    return error
+
+
+class TestPassing:
+    """Which errors are likely not to come again."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            caused(OperationalError(), Cause("40001")),
+            caused(OperationalError(), Cause("40P01")),
+            caused(OperationalError(), Cause("55P03")),
+            caused(OperationalError(), Cause("57P01")),
+            caused(OperationalError(), Cause(None)),
+            caused(OperationalError(), locked("SQLITE_BUSY")),
+            caused(OperationalError(), locked("SQLITE_BUSY_SNAPSHOT")),
+            OperationalError(1213, "Deadlock found"),
+            OperationalError(1205, "Lock wait timeout exceeded"),
+            OperationalError(2013, "Lost connection"),
+            InterfaceError("connection already closed"),
+            caused(ValueError("No."), OperationalError(1213, "Deadlock found")),
+        ],
+    )
+    def test_locks_and_restarts_pass(self, error: Exception) -> None:
+        assert is_passing(error)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            None,
+            ValueError(),
+            DatabaseError(),
+            OperationalError(),
+            OperationalError(1364, "Field 'name' doesn't have a default value"),
+            caused(OperationalError(), Cause("57014")),
+            caused(IntegrityError(), Cause("23505")),
+            caused(OperationalError(), locked("SQLITE_FULL")),
+            caused(OperationalError(), locked("SQLITE_ERROR")),
+        ],
+    )
+    def test_all_others_stay(self, error: Exception | None) -> None:
+        assert not is_passing(error)
+
+    def test_a_chain_that_goes_round_has_an_end(self) -> None:
+        one, two = ValueError(), ValueError()
+        one.__cause__, two.__cause__ = two, one
+        assert not is_passing(one)
+
+
+class TestStorable:
+    """A text as every database takes it."""
+
+    @pytest.mark.parametrize("text", ["", "plain", "grün", "🦉", "a\nb\t"])
+    def test_a_good_text_stays_as_it_is(self, text: str) -> None:
+        assert storable(text) == text
+
+    def test_what_is_refused_is_escaped(self) -> None:
+        assert storable("a\0b") == "a\\x00b"
+        assert storable("a\ud800b") == "a\\ud800b"
+
+    def test_of_a_long_one_both_ends_are_kept(self) -> None:
+        text = storable("a" * 50 + "z" * 50, at_most=10)
+        assert text == "aaaaa\n[… 90 characters …]\nzzzzz"
+
+    @pytest.mark.django_db
+    def test_every_database_takes_it(self) -> None:
+        Item.objects.create(name=storable("a\0b\ud800c"))

@@ -1,0 +1,267 @@
+"""README does what it says: a reader types all of it, in a project of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import django
+import pytest
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# The blocks that are not typed here, by their first line, and why.
+NOT_TYPED = {
+    "$ python manage.py upkeep run flights.ClassifyDelays --follow": (
+        "it is from the output of the demo; the example has tests of its own"
+    ),
+    "$ python -m pip install django-upkeep": "the suite runs where it is installed",
+}
+
+POSTS = 10_000
+PATIENCE = 60.0  # seconds, for what takes a few
+
+# What the reader's project was before: here its rows are saved slowly at first, so
+# that there is time to steer.
+MODELS = """\
+from pathlib import Path
+from time import sleep
+
+from django.db import models
+
+SLOWLY = Path(__file__).with_name("slowly")
+
+
+class Post(models.Model):
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=200, blank=True)
+
+    def save(self, **options):
+        if SLOWLY.exists():
+            sleep(0.002)
+        super().save(**options)
+"""
+POSTS_WITHOUT_SLUG = f"""\
+from blog.models import Post
+posts = [Post(title=f"Post number {{number}}") for number in range({POSTS})]
+Post.objects.bulk_create(posts)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block of code in README."""
+
+    language: str
+    text: str
+
+    @property
+    def first_line(self) -> str:
+        return self.text.partition("\n")[0]
+
+    def commands(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each command, and the lines that README shows below it."""
+        for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            command, *answer = part.splitlines()
+            yield command.partition("  #")[0], answer
+
+
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [Block(language=found[1], text=found[2]) for found in FENCED.finditer(README)]
+
+
+class Reader:
+    """Somebody with a project of their own, who does what README says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.slowly = folder / "blog" / "slowly"
+        self.terminals: list[subprocess.Popen[bytes]] = []
+
+    # What was there before
+
+    def make_project(self) -> None:
+        """Have an app with a table full of rows."""
+        self.type("python -m django startproject mysite .")
+        self.type("python manage.py startapp blog")
+        self.write("mysite/settings.py", 'INSTALLED_APPS += ["blog"]\n')
+        self.write("blog/models.py", MODELS)
+        self.type("python manage.py makemigrations blog")
+        self.type("python manage.py migrate")
+        self.shell(POSTS_WITHOUT_SLUG)
+        self.slowly.touch()
+
+    # What README says
+
+    def follow(self, block: Block) -> None:
+        """Type a block: commands, a file whose name is its first line, or Python."""
+        if block.language == "console":
+            for command, answer in block.commands():
+                self.give(command, answer)
+        elif named := re.match(r"# (\S+\.py)\n", block.text):
+            folder = "mysite/" if named[1] == "settings.py" else ""
+            self.write(folder + named[1], fit_for_this_django(block.text))
+        else:
+            self.shell(block.text)
+
+    def give(self, command: str, answer: list[str]) -> None:
+        """Give a command, and see that it says what README says that it does."""
+        if command.endswith("upkeep worker"):
+            self.open_terminal(command)
+        elif " upkeep run " in command:
+            self.open_terminal(command)
+            self.wait_until_under_way()
+        else:
+            said = self.type(command).splitlines()
+            assert [line for line in answer if line not in said] == [], said
+        if " upkeep pause " in command:
+            self.see_the_run_paused()
+
+    # How it is done
+
+    def write(self, path: str, text: str) -> None:
+        """Add to a file, or replace one that `startapp` left empty."""
+        file = self.folder / path
+        before = file.read_text() if path.endswith("settings.py") else ""
+        file.write_text(before + text)
+
+    def shell(self, code: str) -> None:
+        self.type(f"python manage.py shell -c {shlex.quote(code)}")
+
+    def type(self, command: str) -> str:
+        """Have a command succeed, and return what it said."""
+        done = subprocess.run(
+            self.words(command),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        return done.stdout
+
+    def open_terminal(self, command: str) -> None:
+        """Start what stays."""
+        with (self.folder / f"terminal-{len(self.terminals)}.txt").open("wb") as log:
+            terminal = subprocess.Popen(
+                self.words(command),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+            )
+        self.terminals.append(terminal)
+
+    def words(self, command: str) -> list[str]:
+        first, *rest = shlex.split(command)
+        assert first == "python", f"Nobody can type this here: {command}"
+        return [sys.executable, *rest]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment without what belongs to the suite."""
+        ours = ("DJANGO_", "UPKEEP_", "PYTHONPATH")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        return kept | {"PYTHONUNBUFFERED": "1"}
+
+    def wait_until_under_way(self) -> None:
+        deadline = monotonic() + PATIENCE
+        while not self.query("SELECT 1 FROM upkeep_run WHERE done > 0"):
+            assert all(each.poll() is None for each in self.terminals), self.screens()
+            assert monotonic() < deadline, self.screens()
+            sleep(0.05)
+
+    def see_the_run_paused(self) -> None:
+        """See who watches the run told of it; from now on rows are saved fast."""
+        watcher = self.terminals[-1]
+        assert watcher.wait(PATIENCE) == 1, self.screens()
+        assert "paused" in self.screens()
+        self.slowly.unlink()
+
+    def screens(self) -> str:
+        """Return what the terminals show."""
+        logs = sorted(self.folder.glob("terminal-*.txt"))
+        return "\n\n".join(log.read_text() for log in logs)
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
+            return database.execute(sql).fetchall()
+
+    def leave(self) -> None:
+        """Press Ctrl-C in all terminals, and see that nothing is left of them."""
+        for terminal in self.terminals:
+            terminal.send_signal(signal.SIGINT)
+        for terminal in self.terminals:
+            try:
+                terminal.wait(PATIENCE)
+            finally:
+                terminal.kill()
+
+
+def fit_for_this_django(text: str) -> str:
+    """Leave out the lines that README says are for another Django."""
+    if django.VERSION < (6, 0):
+        return text
+    return re.sub(r"^.*# on Django 5\.2 only.*\n", "", text, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(tmp_path)
+    reader.make_project()
+    yield reader
+    reader.leave()
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite",
+    reason="by design: the reader has an SQLite file, whatever the suite's database",
+)
+def test_who_types_it_all_gets_what_it_says(reader: Reader) -> None:
+    for block in BLOCKS:
+        if block.first_line not in NOT_TYPED:
+            reader.follow(block)
+
+    reader.type("python manage.py upkeep status 2 --follow")  # the one from Python
+
+    runs = reader.query("SELECT status, done FROM upkeep_run ORDER BY id")
+    assert runs == [("succeeded", POSTS), ("succeeded", 0)]
+    (slugs,) = reader.query(
+        "SELECT count(*) FROM blog_post WHERE slug = 'post-number-' || (id - 1)"
+    )
+    assert slugs == (POSTS,)
+
+
+def test_what_is_not_typed_is_there_and_said_why() -> None:
+    assert set(NOT_TYPED) <= {block.first_line for block in BLOCKS}
+    assert all(NOT_TYPED.values())
+
+
+def test_make_knows_what_it_is_asked_for() -> None:
+    targets = set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text()))
+    assert {"demo", "test"} <= set(re.findall(r"`make (\w+)", README)) <= targets
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
+        assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_is_one_page() -> None:
+    assert len(README.splitlines()) <= 150
