@@ -69,10 +69,10 @@ class Result:
     tests: Counts
 
 
-def suite(name: str, python: str, database: str) -> Step:
+def suite(name: str, python: str, database: str, *options: str) -> Step:
     """Return the step that runs the tests with a Python, on a database."""
     report = REPORTS / f"{name.replace(' ', '-')}.xml"
-    command = [python, "-m", "pytest", "--quiet", f"--database={database}"]
+    command = [python, "-m", "pytest", "--quiet", f"--database={database}", *options]
     return Step(name=name, command=[*command, f"--junit-xml={report}"], report=report)
 
 

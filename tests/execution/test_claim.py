@@ -135,9 +135,7 @@ def story(run_id: int) -> tuple[Any, ...]:
 class TestWorkerThatWakesUp:
     """Inside a chunk a worker finds out at its checkpoint, and all is rolled back."""
 
-    def test_its_effects_are_rolled_back(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_its_effects_are_rolled_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def take_over(self: Numbers, number: int) -> None:
             process(self, number)
             Run.objects.update(lease_token="another")

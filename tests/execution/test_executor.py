@@ -372,10 +372,11 @@ class TestOtherDatabase:
     """Data beside Upkeep's tables: every item at least once."""
 
     @pytest.fixture
-    def other(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[str]:
-        entry: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other"}
+    def other(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        entry: dict[str, Any] = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": tmp_path / "other",
+        }
         connections.settings["other"] = entry
         connections.configure_settings(connections.settings)
         other = connections["other"]
@@ -421,7 +422,9 @@ class TestOtherDatabase:
         self, task: type[Task]
     ) -> None:
         run = task.enqueue()
-        with mock.patch.object(executor.Executor, "_save_place", side_effect=SystemExit):
+        with mock.patch.object(
+            executor.Executor, "_save_place", side_effect=SystemExit
+        ):
             with pytest.raises(SystemExit):
                 executor.execute(run.pk, run.lease_token)
         go_on(run)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from pytest_django import Settings
 
 from tests.execution.story import effects, once
@@ -26,28 +26,10 @@ LEASE = timedelta(seconds=0.6)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LEVELS = ["read committed", "repeatable read", "serializable"]
-
 
 @pytest.fixture(autouse=True)
 def short_lease(settings: Settings) -> None:
     settings.UPKEEP = {"LEASE": LEASE}
-
-
-@pytest.fixture
-def isolated(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have all connections of this process at one level of isolation."""
-    level = request.param
-    if connection.vendor == "postgresql":
-        import psycopg
-
-        level = psycopg.IsolationLevel[level.upper().replace(" ", "_")]
-    options = connection.settings_dict["OPTIONS"]
-    connection.close()
-    options["isolation_level"] = level
-    yield
-    connection.close()
-    del options["isolation_level"]
 
 
 def slow(known: Known, *, atomic: bool) -> type[Task]:
@@ -89,9 +71,8 @@ def sweeping() -> Iterator[list[int]]:
         watcher.join()
 
 
-@pytest.mark.parametrize("isolated", LEVELS, indirect=True)
 def test_an_item_of_three_leases_is_done_once(
-    known: Known, isolated: None, on_a_server: None
+    known: Known, isolation: str, on_a_server: None
 ) -> None:
     with sweeping() as taken:
         run = slow(known, atomic=True).run_now()

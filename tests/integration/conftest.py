@@ -23,8 +23,8 @@ def database_name() -> str:
 
 @pytest.fixture
 def short_leases(settings: Settings) -> None:
-    """Let a worker count as silent after 0.1 s."""
-    settings.UPKEEP = {"LEASE": timedelta(seconds=0.1)}
+    """Let a worker count as silent after 0.05 s."""
+    settings.UPKEEP = {"LEASE": timedelta(seconds=0.05)}
 
 
 @pytest.fixture

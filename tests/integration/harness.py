@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
+from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
 from tests.testapp.models import Effect, Item
@@ -180,14 +180,23 @@ def work_off_queue(tripwire: Tripwire | None = None) -> None:
     """Be a worker of the queue until it is empty."""
     if tripwire is not None:
         tripwire.install()
-    call_command(
-        "db_worker",
-        verbosity=0,
-        batch=True,
-        reload=False,
-        interval=0,
+    worker(batch=True, interval=0).run()
+
+
+def worker(*, interval: float, batch: bool = False) -> Worker:
+    """Return the worker of the queue's own command, listening as the command does."""
+    worker = Worker(
+        queue_names=["*"],
+        excluded_queue_names=[],
+        interval=interval,
+        batch=batch,
+        backend_name="default",
         startup_delay=False,
+        max_tasks=None,
+        worker_id=str(os.getpid()),
     )
+    worker.configure_signals()
+    return worker
 
 
 def rescue() -> None:
@@ -196,7 +205,7 @@ def rescue() -> None:
         sweep()
         with suppress(SystemExit, DatabaseError):
             work_off_queue()
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 # What must be true in the end

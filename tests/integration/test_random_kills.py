@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from pytest_django import Settings
 
-from tests.integration.harness import faults, has_ended, process, wait_until
+from tests.integration.harness import faults, has_ended, process, wait_until, worker
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Item
 from upkeep.dispatch.recovery import watch
@@ -28,9 +27,7 @@ KILLS = 25
 
 def work() -> None:
     """Be a worker of the queue until killed."""
-    call_command(
-        "db_worker", verbosity=0, reload=False, interval=0.05, startup_delay=False
-    )
+    worker(interval=0.05).run()
 
 
 def look_after_runs() -> None:

@@ -43,6 +43,7 @@ class Neighbour(Endless):
     concurrency = None
 
 
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_500_writes_beside_a_run_at_full_speed_wait_no_longer_than_0_3_s(
     record_property: Callable[[str, object], None],

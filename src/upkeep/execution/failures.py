@@ -77,7 +77,7 @@ def trustworthy(alias: str) -> Iterator[None]:
 
 
 def _noting(errors: list[DatabaseError]) -> Callable[..., Any]:
-    """Note errors, but for those inside a block that was rolled back because of them."""
+    """Note errors, but for those in a block of their own that was rolled back."""
     noted_before: dict[str, int] = {}
 
     def note(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
