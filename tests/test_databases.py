@@ -1,12 +1,13 @@
-"""What the engine asks of every database: its time, its locks, its errors, its texts."""
+"""What the engine asks of every database: its time, locks, texts and errors."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import (
@@ -14,11 +15,14 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     OperationalError,
+    ProgrammingError,
     connection,
+    connections,
     transaction,
 )
 
 from tests.testapp.models import Effect, Item
+from upkeep import databases
 from upkeep.databases import (
     Now,
     engine_transaction,
@@ -87,38 +91,55 @@ class TestTransactions:
     """They commit when they are left, and can be found by their marker."""
 
     def test_inside_another_one_it_is_refused(self) -> None:
-        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-            with engine_transaction("default", marker=MARKER):
-                pass
+        with (
+            transaction.atomic(),
+            pytest.raises(RuntimeError, match="durable"),
+            engine_transaction("default", marker=MARKER),
+        ):
+            pass
 
     def test_an_error_rolls_it_back(self) -> None:
-        with pytest.raises(ZeroDivisionError):
-            with engine_transaction("default", marker=MARKER):
-                Effect.objects.create(item=1)
-                raise ZeroDivisionError
+        with suppress(ZeroDivisionError), engine_transaction("default", marker=MARKER):
+            Effect.objects.create(item=1)
+            raise ZeroDivisionError
         assert not Effect.objects.exists()
 
     def test_on_sqlite_it_has_the_write_lock_from_the_start(self) -> None:
         if connection.vendor != "sqlite":
             pytest.skip("by design: only SQLite has a lock of its whole database")
-        with writing("default"), other_session() as other:
-            with other.cursor() as cursor:
-                cursor.execute("PRAGMA busy_timeout = 0")
-                with pytest.raises(OperationalError, match="locked"):
-                    cursor.execute("BEGIN IMMEDIATE")
+        with (
+            writing("default"),
+            other_session() as other,
+            other.cursor() as cursor,
+        ):
+            cursor.execute("PRAGMA busy_timeout = 0")
+            with pytest.raises(OperationalError, match="locked"):
+                cursor.execute("BEGIN IMMEDIATE")
 
     def test_a_frozen_session_is_ended_and_its_locks_are_free(
         self, on_a_server: None
     ) -> None:
         Item.objects.create(pk=1)
-        with pytest.raises((OperationalError, InterfaceError)):
+        with suppress(OperationalError, InterfaceError):
             with engine_transaction("default", marker=MARKER):
                 Item.objects.update(n=1)
                 with other_session() as other, as_default(other):
                     assert evict("default", MARKER)
                     Item.objects.update(n=2)
                 Item.objects.update(n=3)
+            pytest.fail("a session that was ended went on")
         assert Item.objects.get().n == 2
+
+    def test_a_session_that_may_not_be_ended_keeps_nobody_from_going_on(
+        self, on_a_server: None, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The worker may have another role than the sweep; the fence holds anyway."""
+        refused = mock.patch.object(
+            databases, "_execute", side_effect=ProgrammingError("permission denied")
+        )
+        with refused:
+            assert not evict("default", MARKER)
+        assert "permission denied" in caplog.text
 
     def test_only_the_marker_is_evicted(self, on_a_server: None) -> None:
         with engine_transaction("default", marker=MARKER):
@@ -143,8 +164,6 @@ class TestTransactions:
 @contextmanager
 def as_default(other: Any) -> Iterator[None]:
     """Have another session stand in for that of this thread."""
-    from django.db import connections
-
     mine = connections["default"]
     connections["default"] = other
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
+logger = logging.getLogger("upkeep")
+
 # How long to wait for a session that was told to end.
 EVICTION_PATIENCE = timedelta(seconds=5)
+
+MYSQL_NO_SUCH_THREAD = 1094
 
 # SQLite has one writer at a time and no queue for it: a waiting writer tries again
 # after up to 25 ms, so that a shorter gap between two transactions is slept through.
@@ -138,12 +143,15 @@ def _immediate(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def evict(alias: str, marker: str) -> bool:
     """End the session of another process that holds the marker; True if there was."""
-    match connections[alias].vendor:
-        case "postgresql":
-            return _evict_postgresql(alias, marker)
-        case "mysql":
-            return _evict_mysql(alias, marker)
-    return False
+    end_session = _EVICTIONS.get(connections[alias].vendor)
+    try:
+        return end_session is not None and end_session(alias, marker)
+    except DatabaseError as error:
+        if is_passing(error):
+            raise
+        # The next holder may be held up by its locks, but the fence holds all the same.
+        logger.warning("A session that may have frozen was not ended: %s", error)
+        return False
 
 
 def _evict_postgresql(alias: str, marker: str) -> bool:
@@ -171,12 +179,17 @@ def _evict_mysql(alias: str, marker: str) -> bool:
         return False
     try:
         _execute(alias, f"KILL CONNECTION {int(row[0])}")
-    except OperationalError:  # It has just ended by itself.
-        return False
+    except OperationalError as error:
+        if error.args[:1] != (MYSQL_NO_SUCH_THREAD,):
+            raise
+        return False  # It has just ended by itself.
     # The lock is free when the session is gone; what it waits for is only that.
     if _execute(alias, "SELECT GET_LOCK(%s, %s)", name, EVICTION_PATIENCE.seconds):
         _execute(alias, "SELECT RELEASE_LOCK(%s)", name)
     return True
+
+
+_EVICTIONS = {"postgresql": _evict_postgresql, "mysql": _evict_mysql}
 
 
 @contextmanager

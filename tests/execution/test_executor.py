@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 from django import forms
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
 from tests.dispatch.queue import messages
@@ -23,6 +24,7 @@ from tests.testapp.models import Effect, Item
 from upkeep import Job, Task, parameter
 from upkeep.execution import executor
 from upkeep.execution.claim import Claim
+from upkeep.execution.executor import Executor
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Run
 from upkeep.runs.status import Status
@@ -243,9 +245,11 @@ class TestJob:
                 return "the result"
 
         run = Trial.enqueue()
-        with mock.patch.object(Claim, "end", side_effect=SystemExit):
-            with pytest.raises(SystemExit):
-                executor.execute(run.pk, run.lease_token)
+        with (
+            mock.patch.object(Claim, "end", side_effect=SystemExit),
+            pytest.raises(SystemExit),
+        ):
+            executor.execute(run.pk, run.lease_token)
         go_on(run)
         assert (run.status, run.result) == (Status.SUCCEEDED, "the result")
         assert effects() == once(1)
@@ -328,8 +332,8 @@ class TestWhatIsGone:
 
         collections: list[Any] = [Item.objects.all()]
         run = self.stopped(Trial)
-        collections.append(item for item in ())
-        self.check(run, "InvalidCollection", "generator")
+        collections.append(iter([1, 2, 3]))
+        self.check(run, "InvalidCollection", "list_iterator")
 
     def test_a_parameter(self, known: Known) -> None:
         @known
@@ -381,9 +385,7 @@ class TestOtherDatabase:
         connections.configure_settings(connections.settings)
         other = connections["other"]
         # Django's tests allow no database that was not there when they were set up.
-        monkeypatch.setattr(
-            other, "ensure_connection", lambda: other.connection or other.connect()
-        )
+        monkeypatch.setattr(other, "ensure_connection", lambda: connect(other))
         with other.schema_editor() as editor:
             editor.create_model(Item)
         Item.objects.using("other").bulk_create(Item(pk=pk) for pk in range(1, 21))
@@ -422,14 +424,19 @@ class TestOtherDatabase:
         self, task: type[Task]
     ) -> None:
         run = task.enqueue()
-        with mock.patch.object(
-            executor.Executor, "_save_place", side_effect=SystemExit
+        with (
+            mock.patch.object(Executor, "_save_place", side_effect=SystemExit),
+            pytest.raises(SystemExit),
         ):
-            with pytest.raises(SystemExit):
-                executor.execute(run.pk, run.lease_token)
+            executor.execute(run.pk, run.lease_token)
         go_on(run)
         assert (run.status, run.done) == (Status.SUCCEEDED, 20)
         assert self.counts() == {1, 2}
+
+
+def connect(database: BaseDatabaseWrapper) -> None:
+    if database.connection is None:
+        database.connect()
 
 
 # Helpers

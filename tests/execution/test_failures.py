@@ -482,7 +482,7 @@ class TestCommit:
         class Trial(CountUp):
             def process(self, item: Item) -> None:
                 super().process(item)
-                if item.pk in broken:
+                if item.pk in broken and self.run:
                     Run.objects.filter(pk=self.run.pk).update(requested_by=4711)
 
         run = Trial.run_now()
@@ -499,7 +499,7 @@ class TestPassing:
     def test_a_connection_that_is_lost_inside_a_chunk(
         self, known: Known, on_a_server: None
     ) -> None:
-        lost = []
+        lost: list[Item] = []
 
         @known
         class Trial(CountUp):
@@ -515,7 +515,7 @@ class TestPassing:
     def test_a_connection_that_is_lost_without_a_transaction(
         self, known: Known, on_a_server: None
     ) -> None:
-        lost = []
+        lost: list[Item] = []
 
         @known
         class Trial(CountUp):
@@ -537,7 +537,7 @@ class TestPassing:
     ) -> None:
         if connection.vendor != "postgresql":
             pytest.skip("by design: only PostgreSQL raises what one asks it to raise")
-        raised = []
+        raised: list[Item] = []
 
         @known
         class Trial(CountUp):

@@ -37,7 +37,7 @@ def at_item(known: Known) -> Callable[..., type[Task]]:
     """Return a maker of tasks in chunks of ten, in which something happens once."""
 
     def make(key: int, act: Act, **attributes: Any) -> type[Task]:
-        happened = []
+        happened: list[Item] = []
 
         class Trial(CountUpInChunks):
             def process(self, item: Item) -> None:

@@ -49,6 +49,13 @@ def child_of(parent: type[Task], name: str = "Child", **attributes: Any) -> Any:
     return type(name, (parent,), {"__qualname__": f"f.<locals>.{name}", **attributes})
 
 
+def lazy_generator(self: Task, item: Any) -> Any:
+    yield item
+
+
+async def lazy_coroutine(self: Task, item: Any = None) -> None: ...
+
+
 class TestClass:
     """Written badly, it is refused when it is made, not when it runs at night."""
 
@@ -60,6 +67,9 @@ class TestClass:
             ({"batch_size": 0}, "Made.batch_size must be 1 or more"),
             ({"batch_size": "many"}, "Made.batch_size must be 1 or more"),
             ({"concurrency": 0}, "Made.concurrency must be 1 or more, or None"),
+            ({"process": lazy_generator}, r"Made.process\(\) must be a plain method"),
+            ({"process": lazy_coroutine}, r"Made.process\(\) must be a plain method"),
+            ({"perform": lazy_coroutine}, r"Made.perform\(\) must be a plain method"),
         ],
     )
     def test_with_an_attribute_that_cannot_be_is_refused(
