@@ -280,7 +280,8 @@ class TestCount:
         assert walked(file).count() == 1000
 
     def test_leaves_the_errors_of_rows_to_the_rows(self) -> None:
-        assert walked(csv_file(b"a\n1\n2,3\n")).count() is None
+        assert walked(csv_file(b"a\n1\n2,3\n")).count() == 2
+        assert walked(csv_file(b"a\n1\n\xff\n")).count() is None
 
 
 class TestFile:

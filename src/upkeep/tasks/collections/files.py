@@ -260,6 +260,14 @@ class Reader:
                     raise self._wrong_length(fields)
                 self._first_line = 0
 
+    def skim(self) -> Iterator[None]:
+        """Pass over the rows without a look at what is in them."""
+        with self._csv_errors():
+            for fields in self._records:
+                self._first_line = 0
+                if fields:
+                    yield
+
     def _values(self, fields: list[str]) -> list[str]:
         return [field.strip() for field in fields] if self._format.strip else fields
 
@@ -342,7 +350,7 @@ class Reader:
 def count_rows(csv_file: CSVFile) -> int:
     """Count the rows of a file, or estimate them from the start of a large one."""
     reader, size, rows = Reader(csv_file), csv_file.file.size, 0
-    for _ in reader.rows:
+    for _ in reader.skim():
         rows += 1
         if size > COUNTED and reader.offset > SAMPLE:
             start, _ = reader.start
