@@ -132,6 +132,22 @@ def story(run_id: int) -> tuple[Any, ...]:
     return (*run.values(), *run.values("events__text"), *run.values("lease__token"))
 
 
+class TestRunThatIsDeleted:
+    """Somebody deletes the row of a run that is worked on."""
+
+    def test_its_chunk_is_rolled_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def delete(self: Numbers, number: int) -> None:
+            process(self, number)
+            Run.objects.all().delete()
+
+        process = Numbers.process
+        monkeypatch.setattr(Numbers, "process", delete)
+        run = Numbers.enqueue()
+        assert executor.execute(run.pk, run.lease_token) is None
+        assert effects() == {}
+        assert Run.objects.get() == run
+
+
 class TestWorkerThatWakesUp:
     """Inside a chunk a worker finds out at its checkpoint, and all is rolled back."""
 

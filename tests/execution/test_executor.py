@@ -161,6 +161,30 @@ class TestChunks:
         assert Run.objects.filter(task=Numbers.label()).count() == 1
         assert len(messages()) == 1
 
+    def test_without_a_transaction_an_item_may_work_a_whole_run(
+        self, known: Known
+    ) -> None:
+        @known
+        class Trial(CountUp):
+            atomic = False
+
+            def process(self, item: Item) -> None:
+                super().process(item)
+                if item.pk == 7:
+                    assert Report.run_now().result == {"items": 20}
+
+        assert faults(Trial.run_now()) == []
+
+    def test_inside_a_transaction_it_may_not(self, known: Known) -> None:
+        @known
+        class Trial(CountUp):
+            def process(self, item: Item) -> None:
+                Report.run_now()
+
+        run = Trial.run_now()
+        assert run.status == Status.ERRORED
+        assert "cannot run inside transaction.atomic()" in run.error_message
+
     def test_debug_does_not_collect_every_query(
         self, settings: Settings, known: Known
     ) -> None:

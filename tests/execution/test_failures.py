@@ -19,7 +19,7 @@ from tests.testapp.clock import clock
 from tests.testapp.maintenance import Confide, CountUp
 from tests.testapp.models import Item
 from upkeep import Task, parameter
-from upkeep.execution import failures
+from upkeep.execution import executor, failures
 from upkeep.execution.failures import Patience
 from upkeep.models import Run
 from upkeep.runs.status import Status
@@ -593,6 +593,27 @@ class TestPassing:
         run = Trial.run_now()
         assert (run.status, run.done) == (Status.ERRORED, MIDDLE - 1)
         assert run.error_class.endswith("OperationalError")
+
+    def test_a_time_budget_that_is_shorter_does_not_make_patience_endless(
+        self, known: Known, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(failures, "monotonic", clock)
+        monkeypatch.setattr(
+            "upkeep.execution.executor.time.sleep", lambda wait: clock.tick()
+        )
+
+        @known
+        class Trial(Faulty):
+            bad = {MIDDLE}
+            time_budget = timedelta(seconds=120)
+
+            def fail(self, item: Item) -> None:
+                raise passing_error()
+
+        run = Trial.enqueue()
+        executor.execute(run.pk, run.lease_token)
+        run.refresh_from_db()
+        assert (run.status, run.done) == (Status.ERRORED, MIDDLE - 1)
 
     def test_patience_grows_and_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [1.0]

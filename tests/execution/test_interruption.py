@@ -10,6 +10,7 @@ from copy import copy
 from datetime import timedelta
 from types import FrameType
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connections
@@ -22,6 +23,7 @@ from tests.testapp.maintenance import CountUp, CountUpInChunks
 from tests.testapp.models import Item
 from upkeep import Task
 from upkeep.execution import executor
+from upkeep.execution.claim import Claim
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Run
 from upkeep.runs.status import Status
@@ -89,6 +91,21 @@ class TestWish:
             run.resume()
 
         assert faults(at_item(3, waver).run_now()) == []
+
+    def test_a_pause_that_is_taken_back_at_the_last_moment_changes_nothing(
+        self, at_item: Any
+    ) -> None:
+        def look(self: Claim) -> Status:
+            status = wish(self)
+            if status is Status.PAUSING:
+                Run.objects.get(pk=self.run.pk).resume()
+            return status
+
+        wish = Claim.wish
+        with mock.patch.object(Claim, "wish", look):
+            run = at_item(3, Run.pause).run_now()
+        assert faults(run) == []
+        assert run.attempts == 1
 
     def test_the_reason_of_the_person_stays(self, at_item: Any) -> None:
         run = at_item(3, lambda run: run.pause(reason="The disk is full.")).run_now()

@@ -23,6 +23,7 @@ from upkeep.exceptions import TaskNotFound
 from upkeep.execution.claim import let_go
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
+from upkeep.runs.status import Status
 
 logger = logging.getLogger("upkeep")
 
@@ -78,6 +79,7 @@ def _take_over(run: Run) -> bool:
     _evict_holder(run)
     taken = let_go(
         run,
+        Status(run.status),
         fence=Q(lease_token=run.lease_token) & abandoned(),
         reason=f"Its worker {run.worker} fell silent; the next one goes on.",
     )

@@ -118,25 +118,31 @@ class Claim:
             ):
                 raise LeaseLost(f"{self.run} was taken over by another worker.")
 
-    def let_go(self, *, reason: str) -> None:
-        """Leave the run where a person, or nobody, wants it to be. Raises LeaseLost."""
+    def let_go(self, *, reason: str = "") -> bool:
+        """
+        Leave the run where a person wants it to be, or for another worker.
+
+        False where nobody wants it to stop any more. Raises LeaseLost.
+        """
         while True:
-            self.wish()
+            status = self.wish()
+            if status is Status.RUNNING and not reason:
+                return False
             self.run.refresh_from_db(using=home())
             with self.transaction():
-                if let_go(self.run, fence=self._fence(), reason=reason):
-                    return
+                if let_go(self.run, status, fence=self._fence(), reason=reason):
+                    return True
 
     def _fence(self) -> Q:
         return Q(lease_token=self.token)
 
 
-def let_go(run: Run, *, fence: Q, reason: str) -> bool:
+def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
     """Move a run that loses its worker to where it goes from its status."""
-    target = WHEN_LET_GO[Status(run.status)]
+    target = WHEN_LET_GO[status]
     return run.move_to(
         target,
-        sources=[Status(run.status)],
+        sources=[status],
         fence=fence,
         # Where a person wanted it to stop, the person's reason is the one that counts.
         reason=reason if target in WAITING else run.reason,

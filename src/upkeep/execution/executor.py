@@ -128,11 +128,10 @@ class Executor:
 
     def _stop(self) -> bool:
         """Let the run go if a person, the worker or the clock wants it to stop."""
-        reason = self.interruption.reason()
-        if not reason and self.claim.wish() is Status.RUNNING:
-            return False
-        self.claim.let_go(reason=reason)
-        return True
+        if self.patience.is_tried:
+            # That its time is up must not let the patience begin anew and never end.
+            return self.claim.let_go(reason=self.interruption.asked)
+        return self.claim.let_go(reason=self.interruption.reason())
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""

@@ -37,10 +37,17 @@ class Patience:
         self._since: float | None = None
         self._wait = FIRST_WAIT.total_seconds()
 
+    @property
+    def is_tried(self) -> bool:
+        """Tell whether somebody waits for something to succeed."""
+        return self._since is not None
+
     def wait(self) -> float | None:
         """Return how many seconds to wait now, or None if the time is up."""
-        self._since = self._since or monotonic()
-        if monotonic() - self._since > self.limit:
+        now = monotonic()
+        if self._since is None:
+            self._since = now
+        if now - self._since > self.limit:
             return None
         wait, self._wait = self._wait, min(self._wait * 2, LONGEST_WAIT.total_seconds())
         return wait
