@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
 from upkeep.tasks import registry
-from upkeep.tasks.base import Task
+from upkeep.tasks.base import Job, Task
 
 TASKS_PACKAGE = DjangoTask.__module__.split(".base", maxsplit=1)[0]
 DATABASE = "django_tasks_db.DatabaseBackend"
@@ -31,7 +31,8 @@ def ids() -> list[str | None]:
 
 def make(name: str, module: str = "tests.testapp.maintenance", **given: Any) -> Any:
     """Make a task class as if it stood in a module."""
-    return type(name, (Task,), {"__module__": module, **given})
+    methods = {"collection": lambda self: [], "process": lambda self, item: None}
+    return type(name, (Task,), {"__module__": module, **methods, **given})
 
 
 def test_nothing_is_wrong_with_the_suite() -> None:
@@ -106,12 +107,37 @@ class TestTasks:
         make("Renamed", aliases=("testapp.CountUp",))
         assert ids() == ["upkeep.E007"]
 
+    @pytest.mark.parametrize(
+        ("parent", "given", "sentence"),
+        [
+            (
+                Task,
+                {"collection": lambda self: []},
+                "testapp.Odd.process() is missing.",
+            ),
+            (
+                Task,
+                {"collection": lambda self: [], "process": lambda self: None},
+                "testapp.Odd.process() has the wrong arguments.",
+            ),
+            (Job, {}, "testapp.Odd.perform() is missing."),
+        ],
+    )
+    def test_without_what_they_need_are_an_error(
+        self, parent: type[Task], given: dict[str, Any], sentence: str
+    ) -> None:
+        module = "tests.testapp.maintenance"
+        type("Odd", (parent,), {"__module__": module, **given})
+        (message,) = found()
+        assert (message.id, message.msg) == ("upkeep.E009", sentence)
+        assert str(message.hint).startswith("Write: def ")
+
     def test_whose_queue_is_not_served_are_an_error(self, settings: Settings) -> None:
         settings.TASKS = {"default": {"BACKEND": DATABASE, "QUEUES": ["default"]}}
         make("Slow", queue="slow")
         (message,) = found()
         assert message.id == "upkeep.E008"
-        assert "testapp.Slow: The backend 'default' of TASKS refuses" in message.msg
+        assert "testapp.Slow: TASKS['default'] has no queue 'slow'" in message.msg
 
     def test_whose_backend_is_not_there_are_an_error(self) -> None:
         make("Slow", backend="celery")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 from django.apps import AppConfig
@@ -16,6 +17,7 @@ from upkeep.conf import Conf
 from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
 from upkeep.tasks import registry
+from upkeep.tasks.base import Job, Task
 
 DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
 
@@ -76,7 +78,47 @@ def check_tasks(
         Error(sentence, hint="Rename one of them.", id="upkeep.E007")
         for sentence in registry.clashes()
     ]
-    return [*lost, *clashes, *_refused_queues(), *_backends_that_cannot_wait()]
+    return [
+        *lost,
+        *clashes,
+        *_unusable_methods(),
+        *_refused_queues(),
+        *_backends_that_cannot_wait(),
+    ]
+
+
+def _unusable_methods() -> Iterator[CheckMessage]:
+    for task in registry.tasks():
+        for name, arguments, instead in _needed_methods(task):
+            method = getattr(task, name)
+            if method in (getattr(Task, name, None), getattr(Job, name)):
+                problem = "is missing"
+            elif not _takes(method, arguments):
+                problem = "has the wrong arguments"
+            else:
+                continue
+            yield Error(
+                f"{task.label()}.{name}() {problem}.",
+                hint=f"Write: {instead}.",
+                id="upkeep.E009",
+            )
+
+
+def _needed_methods(task: type[Task]) -> list[tuple[str, int, str]]:
+    if issubclass(task, Job):
+        return [("perform", 1, "def perform(self)")]
+    return [
+        ("collection", 1, "def collection(self)"),
+        ("process", 2, "def process(self, item)"),
+    ]
+
+
+def _takes(method: Callable[..., Any], arguments: int) -> bool:
+    try:
+        signature(method).bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
 
 
 def _refused_queues() -> Iterator[CheckMessage]:
@@ -102,6 +144,9 @@ def _backends_that_cannot_wait() -> Iterator[CheckMessage]:
             yield Warning(
                 f"TASKS[{alias!r}] is {type(backend).__name__}, which is for tests: "
                 "runs would be worked on where they are enqueued, or not at all.",
-                hint="Use django_tasks_db.DatabaseBackend, or RQ or Celery.",
+                hint=(
+                    "Set TASKS = {'default': {'BACKEND': "
+                    "'django_tasks_db.DatabaseBackend'}}."
+                ),
                 id="upkeep.W001",
             )

@@ -32,10 +32,10 @@ EVICTION_PATIENCE = timedelta(seconds=5)
 
 MYSQL_NO_SUCH_THREAD = 1094
 
-# SQLite has one writer at a time and no queue for it: a waiting writer tries again
-# after up to 25 ms, so that a shorter gap between two transactions is slept through.
-SQLITE_GAP = timedelta(milliseconds=30)
+# The most work of one transaction on SQLite, whose one writer has it alone meanwhile.
 SQLITE_CHUNK = timedelta(milliseconds=100)
+SHORTEST_GAP = timedelta(milliseconds=30)
+LONGEST_GAP = timedelta(milliseconds=120)
 
 
 def home() -> str:
@@ -86,6 +86,16 @@ def storable(text: str, *, at_most: int = 10_000) -> str:
         half = at_most // 2
         text = f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def gap_after(spent: timedelta) -> timedelta:
+    """
+    Return how long to leave SQLite to other writers after a transaction so long.
+
+    It has no queue for them: one that waits tries again after 1, 2, 5, … 25 ms, and in
+    the end every 100 ms. A shorter gap is slept through.
+    """
+    return min(max(spent * 0.3, SHORTEST_GAP), LONGEST_GAP)
 
 
 # Transactions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upkeep.runs.models import Run
-    from upkeep.tasks.base import Order
+    from upkeep.tasks.order import Order
 
 
 def _nobody(*args: object) -> None:

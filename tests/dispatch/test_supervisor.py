@@ -120,6 +120,18 @@ class TestStop:
         assert not one.alive()
 
 
+class TestSupervisorItself:
+    def test_takes_its_workers_along_when_it_is_killed(
+        self, supervise: Callable[[str], Supervised]
+    ) -> None:
+        """Nobody would watch over the runs, or stop the workers at the next deploy."""
+        if sys.platform != "linux":
+            pytest.skip("by design: only Linux tells a process that its parent died")
+        one = supervise(DOCILE)
+        one.process.kill()
+        wait_for(lambda: not one.alive())
+
+
 class TestRestart:
     def test_follows_on_a_death_and_leaves_the_others_alone(
         self, supervise: Callable[[str], Supervised]

@@ -69,7 +69,7 @@ class TestBadItem:
         assert run.error_class == "builtins.ValueError"
         assert run.error_message == f"item {bad} is bad"
         assert "in fail" in run.traceback
-        assert run.reason == f"ValueError: item {bad} is bad"
+        assert run.reason == f"ValueError: item {bad} is bad (at testapp.Item {bad})"
 
     @pytest.mark.parametrize("bad", [FIRST, MIDDLE, LAST])
     def test_resume_goes_on_with_it(self, faulty: type[Faulty], bad: int) -> None:
@@ -337,7 +337,7 @@ class TestStory:
         faulty.bad = {MIDDLE}
         with caplog.at_level(logging.ERROR, "upkeep"):
             faulty.run_now()
-        assert "errored after 6 items" in caplog.text
+        assert "errored, 6 items done" in caplog.text
         assert "item 7 is bad" in caplog.text
 
 

@@ -17,7 +17,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
-from upkeep.tasks.base import Order
+from upkeep.tasks.order import Order
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,8 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.name != ".gitignore"]
 
 
 def items_csv() -> ContentFile[bytes]:

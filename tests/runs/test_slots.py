@@ -26,7 +26,7 @@ class TestOne:
         with pytest.raises(AlreadyActive) as caught:
             CountUpTo.enqueue(up_to="3")
         assert str(caught.value) == (
-            f"{first} with the same parameters is active. "
+            f"{first} with the same parameters is enqueued. "
             "Wait for it, cancel it, or raise the task's concurrency."
         )
 
@@ -37,6 +37,11 @@ class TestOne:
     def test_other_tasks_do_not_count(self) -> None:
         CountUp.enqueue()
         CountUpTo.enqueue(up_to=3)
+
+    def test_one_that_is_paused_is_not_to_be_waited_for(self) -> None:
+        CountUpTo.enqueue(up_to=3).pause()
+        with pytest.raises(AlreadyActive, match=r"is paused\. Resume it, or cancel it"):
+            CountUpTo.enqueue(up_to=3)
 
     def test_another_copy_of_the_same_file_is_the_same(
         self, settings: Settings, tmp_path: Path

@@ -183,6 +183,12 @@ class TestWithoutAQueue:
         assert (task.run, task.metadata) == (None, {})
         task.log("It can be logged.")
 
+    @pytest.mark.parametrize("start", ["enqueue", "run_now", "using"])
+    def test_an_instance_cannot_be_started(self, start: str) -> None:
+        """It has parameters already, and would silently start a run without them."""
+        with pytest.raises(AttributeError, match="only on the class"):
+            getattr(Span(low=1, high=4), start)
+
     def test_collection_can_be_looked_at(self) -> None:
         assert list(Span(low=1, high=4).collection()) == [1, 2, 3]
         assert Span(low=1, high=4).count() == 3
@@ -256,6 +262,14 @@ class TestUsing:
         order = CountUp.using(run_after=moment, by="cron", metadata={"ticket": 7})
         run = order.enqueue()
         assert (run.run_after, run.metadata) == (moment, {"ticket": 7})
+
+    @pytest.mark.django_db
+    def test_its_moment_outlives_a_pause(self) -> None:
+        moment = timezone.now() + timedelta(hours=1)
+        run = CountUp.using(run_after=moment).enqueue()
+        run.pause()
+        run.resume()
+        assert run.run_after == moment
 
 
 class TestPort:

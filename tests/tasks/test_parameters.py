@@ -58,7 +58,8 @@ def folder(settings: Settings, tmp_path: Path) -> Any:
 
 
 def files_in(folder: Path) -> Any:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.name != ".gitignore"]
 
 
 def cleaned(field: forms.Field, value: Any) -> Any:
@@ -80,6 +81,12 @@ class Parent:
     content: str = parameter(forms.CharField())
     amount = forms.IntegerField()
     other = "no field"
+
+
+class TestParameter:
+    def test_takes_a_field_and_nothing_else(self) -> None:
+        with pytest.raises(InvalidTask, match=r"takes a form field, such as .* not <cl"):
+            parameter(int)
 
 
 class TestCollect:

@@ -75,6 +75,15 @@ class TestStorage:
             storage()
 
 
+class TestFolder:
+    """Where no storage is named, files lie in a folder of the project."""
+
+    def test_git_is_told_to_leave_it_alone(self, settings: Any, tmp_path: Path) -> None:
+        settings.BASE_DIR = tmp_path
+        save(ContentFile(b"a", name="a.csv"))
+        assert (tmp_path / "upkeep-files" / ".gitignore").read_text() == "*\n"
+
+
 class TestSave:
     def test_what_is_saved_can_be_read_again(self) -> None:
         stored = save(ContentFile(b"a,b\n1,2\n", name="posts.csv"))

@@ -15,7 +15,7 @@ from upkeep.runs import intake
 if TYPE_CHECKING:
     from upkeep.execution.interruption import Interruption
     from upkeep.runs.models import Run
-    from upkeep.tasks.base import Order
+    from upkeep.tasks.order import Order
 
 
 def enqueue(order: Order) -> Run:

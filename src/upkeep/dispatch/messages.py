@@ -87,11 +87,17 @@ def message(
             f"another: {', '.join(task_backends.settings)}."
         ) from error
     except refusals() as error:
-        raise QueueRefused(
-            f"The backend {backend!r} of TASKS refuses this run: {error} "
-            f"Asked for were queue {queue!r}, priority {priority}, "
-            f"run_after {run_after}."
-        ) from error
+        raise QueueRefused(_refusal(backend, queue, str(error))) from error
+
+
+def _refusal(backend: str, queue: str, reason: str) -> str:
+    served = sorted(task_backends[backend].queues)
+    if served and queue not in served:
+        return (
+            f"TASKS[{backend!r}] has no queue {queue!r}. Add it to its QUEUES, which "
+            f"are {', '.join(served)}, or name one of these."
+        )
+    return f"TASKS[{backend!r}] refuses this run: {reason}"
 
 
 def send(run: Run) -> bool:

@@ -74,7 +74,7 @@ class Worker:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "django", *self.command],
+            [sys.executable, "-m", "upkeep.dispatch.launch", *self.command],
             env=_environment(),
             # Its own group: Ctrl-C in the terminal reaches it through us, once.
             start_new_session=True,

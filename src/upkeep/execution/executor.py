@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import Error, connections
+from django.db.models import Model
 
 from upkeep import databases
 from upkeep.conf import conf
-from upkeep.exceptions import LeaseLost, TransactionEnded
+from upkeep.exceptions import (
+    LeaseLost,
+    TaskNotFound,
+    TransactionEnded,
+    UpkeepError,
+)
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
@@ -56,6 +62,7 @@ def execute(
     if claim is None:
         logger.info("A message for run %s is stale; there is nothing to do.", run_id)
         return None
+    logger.info("%s goes on here.", claim.run)
     executor = Executor(claim, interruption or Interruption(), to_the_end=to_the_end)
     try:
         executor.run_to_a_stop()
@@ -78,6 +85,7 @@ class Chunk:
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
+    item_in_hand: str = ""  # What process() raised an error for.
 
 
 class Executor:
@@ -99,6 +107,7 @@ class Executor:
         self.is_prepared = False
         self.chunk = Chunk(cursor=self.run.cursor)
         self.failure: BaseException | None = None
+        self.failed_at = ""
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -130,21 +139,29 @@ class Executor:
         """Let the run go if a person, the worker or the clock wants it to stop."""
         if self.patience.is_tried:
             # That its time is up must not let the patience begin anew and never end.
-            return self.claim.let_go(reason=self.interruption.asked)
-        return self.claim.let_go(reason=self.interruption.reason())
+            reason = self.interruption.asked
+        else:
+            reason = self.interruption.reason()
+        has_stopped = self.claim.let_go(reason=reason)
+        if has_stopped:
+            logger.info("%s is %s. %s", self.run, self.run.status, self.run.reason)
+        return has_stopped
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""
         if not self.is_prepared:
             self._prepare()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
+        begun = monotonic()
         with self._watched():
             self._work_on_chunk()
+        spent = timedelta(seconds=monotonic() - begun)
         self._accept(chunk)
         if chunk.is_last:
             self.claim.end(Status.SUCCEEDED)
+            logger.info("%s succeeded: %s items done.", self.run, self.run.done)
         else:
-            self._breathe(chunk)
+            self._breathe(chunk, spent)
         return chunk.is_last
 
     # At the start
@@ -152,7 +169,8 @@ class Executor:
     def _prepare(self) -> None:
         """Make the task and its collection from what the run's row says."""
         with self.pacemaker.watching():
-            self.task = self.run.task_class.restore(self.run.parameters, run=self.run)
+            task_class = self._find_task()
+            self.task = task_class.restore(self.run.parameters, run=self.run)
             self.log_lines, self.secrets = self.task.log_lines, self.task.secrets
             self.alias = self.task.database or databases.home()
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
@@ -164,6 +182,15 @@ class Executor:
         if not self.to_the_end:
             self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
         self.is_prepared = True
+
+    def _find_task(self) -> type[Task]:
+        try:
+            return self.run.task_class
+        except TaskNotFound as error:
+            raise TaskNotFound(
+                f"{error} If it is newer than this worker, restart the workers and "
+                "resume the run."
+            ) from None
 
     # A chunk
 
@@ -210,6 +237,9 @@ class Executor:
                     done += 1
                     if (now := monotonic()) >= deadline or interruption.asked:
                         break
+            except Exception:
+                chunk.item_in_hand = self._name(page.items[done], chunk.items + done)
+                raise
             finally:
                 chunk.items += done
                 if done:
@@ -219,6 +249,12 @@ class Executor:
             if chunk.is_last or interruption.asked:
                 break
         chunk.is_worked = True
+
+    def _name(self, item: object, items_before: int) -> str:
+        """Say which item it is: a record by its key, others by their place."""
+        if isinstance(item, Model):
+            return f"{item._meta.label} {item.pk}"
+        return f"item {self.run.done + items_before + 1:,}"
 
     def _chunk_seconds(self) -> float:
         if not self.task.atomic:
@@ -270,11 +306,11 @@ class Executor:
             return nullcontext()  # The write lock is lease enough.
         return self.pacemaker.watching()
 
-    def _breathe(self, chunk: Chunk) -> None:
+    def _breathe(self, chunk: Chunk, spent: timedelta) -> None:
         """Leave SQLite's only write lock to others, who have no queue for it."""
         is_single_item_of_redo = self.pace.is_careful and chunk.items <= 1
         if self.task.atomic and self.is_sqlite and not is_single_item_of_redo:
-            time.sleep(databases.SQLITE_GAP.total_seconds())
+            time.sleep(databases.gap_after(spent).total_seconds())
 
     # Failures
 
@@ -290,6 +326,7 @@ class Executor:
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
         self.chunk = Chunk(cursor=self.run.cursor)
+        self.failed_at = chunk.item_in_hand
         if databases.is_passing(error):
             goes_on = self._wait_and_try_again(chunk)
         elif self.run.cursor != place:
@@ -347,16 +384,20 @@ class Executor:
     def _end_as_errored(self, error: BaseException) -> bool:
         """Stop at the item that failed, and tell of it."""
         story = told(error, self.secrets)
-        reason = f"{type(error).__name__}: {story['error_message']}"
+        where = f" (at {self.failed_at})" if self.failed_at else ""
+        reason = f"{type(error).__name__}: {story['error_message']}{where}"
         self.claim.write(
             *self.log_lines, time_running=self.run.time_running + self._elapsed()
         )
         self.claim.end(Status.ERRORED, reason=reason, **story)
+        # Our own errors say all there is to say, and a traceback may hold secrets.
+        is_plain = isinstance(error, UpkeepError) or self.secrets
         logger.error(
-            "%s errored after %s items. %s",
+            "%s errored, %s items done. %s%s",
             self.run,
             self.run.done,
-            story["traceback"] if self.secrets else reason,
-            exc_info=None if self.secrets else error,
+            reason,
+            f"\n{story['traceback']}" if self.secrets else "",
+            exc_info=None if is_plain else error,
         )
         return True

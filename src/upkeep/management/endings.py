@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from upkeep.databases import home
-from upkeep.management.exits import Failed, Stopped
+from upkeep.management.exits import Cancelled, Failed, Paused, Stopped
 from upkeep.management.screen import printable
 from upkeep.management.words import compact, outcome
 from upkeep.runs.events import Event
@@ -21,7 +21,7 @@ WISHES = {Status.PAUSING, Status.CANCELLING}
 
 
 def report(run: Run, screen: Screen, errors: OutputWrapper) -> None:
-    """Tell how a run ended. Raises Failed if it did not succeed."""
+    """Tell how a run ended. Raises Paused, Cancelled or Failed without success."""
     match run.status:
         case Status.SUCCEEDED:
             _report_success(run, screen)
@@ -29,8 +29,10 @@ def report(run: Run, screen: Screen, errors: OutputWrapper) -> None:
             errors.write(printable(run.traceback))
             raise Failed(f"{outcome(run)}\nMend the cause, then {how_to_resume(run)}")
         case Status.PAUSED:
-            raise Failed(f"{outcome(run)} {_why(run)}\nTo go on, {how_to_resume(run)}")
-        case Status.CANCELLED | Status.DISCARDED:
+            raise Paused(f"{outcome(run)} {_why(run)}\nTo go on, {how_to_resume(run)}")
+        case Status.CANCELLED:
+            raise Cancelled(f"{outcome(run)} {_why(run)}")
+        case Status.DISCARDED:
             raise Failed(f"{outcome(run)} {_why(run)}")
         case _:
             raise Failed(

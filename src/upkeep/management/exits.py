@@ -20,6 +20,14 @@ class Failed(Exit):
     """What was asked for did not come about."""
 
 
+class Paused(Exit):
+    """The run that was watched keeps its place until somebody resumes it."""
+
+
+class Cancelled(Exit):
+    """Somebody ended the run that was watched."""
+
+
 class Usage(Exit):
     """What was asked for makes no sense."""
 

@@ -41,9 +41,9 @@ class Watched(Interruption):
         """Show where the run is, pause it if that is wanted, and say why to stop."""
         self.follower.look_now_and_then()
         if self._is_pause_due:
-            self._is_pause_due = False
             with suppress(InvalidTransition):  # Somebody was quicker: it stops anyway.
                 self.run.pause(by=self.by, reason="Ctrl-C")
+            self._is_pause_due = False
         return super().reason()
 
     @contextmanager

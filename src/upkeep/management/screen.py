@@ -56,11 +56,12 @@ class Screen:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write rows below a header, in aligned columns."""
+        heads = [head.upper() for head in header]
         cells = [[printable(cell) for cell in row] for row in rows]
         if self.console.is_terminal:
-            self.console.print(_drawn(header, cells))
+            self.console.print(_drawn(heads, cells))
         else:
-            self.say("\n".join(_aligned([[head.upper() for head in header], *cells])))
+            self.say("\n".join(_aligned([heads, *cells])))
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Write names and what they stand for, which may have several lines."""

@@ -51,8 +51,8 @@ def where(run: Run) -> str:
     parts = [progress.text]
     if progress.rate is not None:
         parts.append(rate(progress.rate))
-    if run.is_active and progress.time_left is not None:
-        parts.append(f"{duration(progress.time_left)} left")
+    if rest := time_left(run):
+        parts.append(f"{rest} left")
     return ", ".join(parts)
 
 
@@ -62,12 +62,19 @@ def where_shortly(run: Run) -> str:
     parts = [f"{progress.done:,}"]
     if progress.fraction is not None:
         parts = [f"{progress.done:,} of {progress.total:,}"]
-        parts.append(f"{100 * progress.fraction:.0f} %")
+        # Down, as the sentence rounds it: 100 % is said when all is done.
+        parts.append(f"{int(100 * progress.fraction)} %")
     if progress.rate is not None:
         parts.append(f"{_rounded(progress.rate)}/s")
-    if run.is_active and progress.time_left is not None:
-        parts.append(f"{duration(progress.time_left)} left")
+    if rest := time_left(run):
+        parts.append(f"{rest} left")
     return "  ".join(parts)
+
+
+def time_left(run: Run) -> str:
+    """Say how long the rest takes; an empty text while nobody works on it."""
+    rest = Progress(run).time_left
+    return duration(rest) if rest and run.status == Status.RUNNING else ""
 
 
 def outcome(run: Run) -> str:
@@ -80,6 +87,12 @@ def verb(run: Run) -> str:
     """Say the status of a run as the predicate of a sentence."""
     ended_by_itself = {Status.SUCCEEDED, Status.ERRORED}
     return run.status if run.status in ended_by_itself else f"is {run.status}"
+
+
+def greeting(run: Run) -> str:
+    """Say what became of a run that was just written."""
+    is_new = run.status == Status.ENQUEUED
+    return f"{name(run)} {'enqueued' if is_new else verb(run)}."
 
 
 def name(run: Run) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import AbstractBaseUser
 
-    from upkeep.tasks.base import Order
+    from upkeep.tasks.order import Order
 
 
 def write(order: Order, *, tell: Callable[[Run], object]) -> Run:

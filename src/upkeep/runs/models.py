@@ -193,8 +193,12 @@ class Run(models.Model):
                 raise InvalidTransition(
                     f"{self} cannot be {verb}: its status is {status}."
                 )
-            if goal == status or self.move_to(
-                goal, sources=[status], actor=str(by), reason=reason
+            if goal == status:
+                return
+            # Who resumes an interrupted run wants it not to wait any longer.
+            due = {"run_after": None} if status is Status.INTERRUPTED else {}
+            if self.move_to(
+                goal, sources=[status], actor=str(by), reason=reason, **due
             ):
                 return
         raise InvalidTransition(f"{self} is changing too fast to be {verb}; try again.")
@@ -255,6 +259,6 @@ def _consequences(target: Status) -> dict[str, Any]:
     if target in ENDED:
         changes |= {"ended_at": Now(), "active_key": None}
     if target is Status.ENQUEUED:
-        changes |= {"ended_at": None, "run_after": None}
+        changes |= {"ended_at": None}
         changes |= {"error_class": "", "error_message": "", "traceback": ""}
     return changes

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive
+from upkeep.runs.status import Status
 from upkeep.tasks.parameters import fingerprint
 
 if TYPE_CHECKING:
@@ -59,9 +60,15 @@ def _holders(key: str):  # type: ignore[no-untyped-def]
 
 
 def _sentence(run: Run) -> str:
-    holder = _holders(_keys(run)[0] or "").first()
-    if run.task_class.concurrency == 1:
-        which = f"{holder or 'Another run'} with the same parameters is active"
-    else:
-        which = f"{run.task_class.concurrency} runs of {run.task} are active"
-    return f"{which}. Wait for it, cancel it, or raise the task's concurrency."
+    keys = [key for key in _keys(run) if key]
+    holder = _holders(keys[0]).first()
+    if len(keys) > 1 or holder is None:
+        return (
+            f"{len(keys)} runs of {run.task} are active, as many as its concurrency "
+            "allows. Wait for one of them, or cancel it."
+        )
+    advice = "Resume it, or cancel it." if holder.status == Status.PAUSED else _PATIENCE
+    return f"{holder} with the same parameters is {holder.status}. {advice}"
+
+
+_PATIENCE = "Wait for it, cancel it, or raise the task's concurrency."

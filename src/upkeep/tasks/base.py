@@ -5,23 +5,23 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.apps import apps
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils.decorators import classonlymethod
 
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
-from upkeep.port import port
 from upkeep.tasks import masks, registry
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.once import Once
+from upkeep.tasks.order import Order
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -212,9 +212,9 @@ class Task:
         """Return the collection as the engine walks it."""
         return collect(self.collection(), alias=self.database or databases.home())
 
-    # How a run is started
+    # How a run is started; on the class alone, for an instance has parameters already
 
-    @classmethod
+    @classonlymethod
     def using(
         cls,
         *,
@@ -236,7 +236,7 @@ class Task:
             metadata=dict(metadata or {}),
         )
 
-    @classmethod
+    @classonlymethod
     def enqueue(cls, **given: Any) -> Run:
         """
         Write the row of a run, for a worker to find.
@@ -245,7 +245,7 @@ class Task:
         """
         return cls.using().enqueue(**given)
 
-    @classmethod
+    @classonlymethod
     def run_now(cls, **given: Any) -> Run:
         """
         Run here, in this process, to the end; the run returned says how it ended.
@@ -281,28 +281,6 @@ class Job(Task):
                 f"{type(self).__name__}.perform() returned what does not fit in JSON: "
                 f"{error}. Return numbers, strings, lists and dicts."
             ) from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A run that is wanted: its task, its parameters, and how to queue it."""
-
-    task: type[Task]
-    queue: str
-    priority: int
-    backend: str
-    run_after: datetime | None
-    by: AbstractBaseUser | str | None
-    metadata: dict[str, Any]
-    given: dict[str, Any] = field(default_factory=dict)
-
-    def enqueue(self, **given: Any) -> Run:
-        """Write the row of a run, for a worker to find."""
-        return port.enqueue(replace(self, given=given))
-
-    def run_now(self, **given: Any) -> Run:
-        """Run here, in this process, to the end."""
-        return port.run_now(replace(self, given=given))
 
 
 def _app_label_of(cls: type[Task]) -> str:

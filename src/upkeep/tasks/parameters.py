@@ -45,8 +45,13 @@ NOW_NEEDED = (
 )
 
 
-def parameter(field: forms.Field) -> Any:
+def parameter(field: object) -> Any:
     """Return the field, typed so that the attribute can bear the type of its value."""
+    if not isinstance(field, forms.Field):
+        raise InvalidTask(
+            f"parameter() takes a form field, such as forms.IntegerField(), and not "
+            f"{field!r}."
+        )
     return field
 
 

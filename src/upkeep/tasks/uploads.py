@@ -12,6 +12,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
 
@@ -134,6 +135,14 @@ class PrivateFolder(FileSystemStorage):
     """A folder that no address leads to and that only its owner can read."""
 
     base_url = None  # type: ignore[assignment]  # FileSystemStorage falls back on MEDIA_URL
+
+    def save(
+        self, name: str | None, content: IO[Any], max_length: int | None = None
+    ) -> str:
+        """Save a file, and see that none of them gets into the project's repository."""
+        if not self.exists(".gitignore"):
+            super().save(".gitignore", ContentFile(b"*\n"))
+        return super().save(name, content, max_length)
 
 
 @cache

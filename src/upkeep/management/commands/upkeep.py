@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 
 from upkeep.exceptions import (
     AlreadyActive,
@@ -19,8 +20,11 @@ from upkeep.exceptions import (
     UpkeepError,
 )
 from upkeep.management.exits import Failed, Refused, Stopped, Usage
+from upkeep.management.parser import VerbParser
 from upkeep.management.screen import Screen
+from upkeep.management.troubles import refusal
 from upkeep.management.verbs import VERBS
+from upkeep.runs.models import Run
 
 EPILOG = """\
 exit status: 0 done (enqueued; with --follow or --inline: succeeded), 1 failed,
@@ -37,7 +41,9 @@ class Command(BaseCommand):
         """Declare the verbs, each with its own arguments and help."""
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.epilog = EPILOG
-        verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+        verbs = parser.add_subparsers(
+            dest="verb", metavar="VERB", required=True, parser_class=VerbParser
+        )
         for verb in VERBS.values():
             its_parser = verbs.add_parser(
                 verb.name,
@@ -46,13 +52,14 @@ class Command(BaseCommand):
                 epilog=f"example:\n  {verb.example}",
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
+            its_parser.explain = verb.explain
             verb.add_arguments(its_parser)
             _accept_options_of_all_commands(its_parser)
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         """Have the verb do it, and give each error its exit status."""
         screen = Screen(self.stdout, no_color=options["no_color"])
-        with _exits():
+        with _exits(), _exits_of_the_database():
             VERBS[verb](screen, self.stderr).handle(**options)
 
 
@@ -85,3 +92,15 @@ def _exits() -> Iterator[None]:
         # Whoever read along, such as head, has seen enough. What is still to be
         # flushed at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _exits_of_the_database() -> Iterator[None]:
+    try:
+        yield
+    except Run.DoesNotExist as error:
+        raise Failed("The run was deleted meanwhile.") from error
+    except DatabaseError as error:
+        if sentence := refusal(error):
+            raise Failed(sentence) from error
+        raise

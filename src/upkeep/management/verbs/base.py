@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from upkeep.databases import home
@@ -37,6 +38,10 @@ class Verb:
     @classmethod
     def add_arguments(cls, parser: CommandParser) -> None:
         """Declare what it takes."""
+
+    @classmethod
+    def explain(cls, strays: Sequence[str]) -> str | None:
+        """Say what to write in place of words that it does not know, where it can."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it. Raises an Exit, or UpkeepError."""

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from upkeep.databases import home
+from upkeep.databases import home, is_passing
 from upkeep.dispatch.enqueue import advance_here, enqueue, write_for_here
-from upkeep.exceptions import InvalidTransition
+from upkeep.exceptions import InvalidParameters, InvalidTransition
 from upkeep.management.displays import display
 from upkeep.management.endings import how_to_watch, report, report_stop
+from upkeep.management.exits import Failed, Usage
 from upkeep.management.follower import Follower
 from upkeep.management.inline import Watched
+from upkeep.management.troubles import passing
 from upkeep.management.verbs.base import Verb, user_name
-from upkeep.management.words import name
+from upkeep.management.words import greeting, name
+from upkeep.runs.status import ENDED
 from upkeep.tasks import parameters, registry
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
     from upkeep.runs.models import Run
-    from upkeep.tasks.base import Order
+    from upkeep.tasks.order import Order
+
+
+PAUSING = "Pausing after the item in hand …"
 
 
 class RunTask(Verb):
@@ -79,22 +85,35 @@ class RunTask(Verb):
             help="not before: 2030-12-31T23:00, in the project's time zone",
         )
 
+    @classmethod
+    def explain(cls, strays: Sequence[str]) -> str | None:
+        """Say how a parameter is given to one who wrote it as an argument."""
+        pairs = [f"-p {stray.lstrip('-')}" for stray in strays if "=" in stray]
+        return f"Write parameters as {' '.join(pairs)}." if pairs else None
+
     def handle(self, *, follow: bool, inline: bool, **options: Any) -> None:
         """Write the row of the run, and see to it as far as is wanted."""
-        with _order(**options) as order:
-            run = write_for_here(order) if inline else enqueue(order)
+        try:
+            with _order(**options) as order:
+                run = write_for_here(order) if inline else enqueue(order)
+        except InvalidParameters as error:
+            raise Usage(
+                f"{error}\nWhat it takes: manage.py upkeep list {options['label']}"
+            ) from error
         if inline:
             self._advance(run)
         elif follow:
             self._follow(run)
+        elif run.status in ENDED:  # A backend may run it before enqueue() returns.
+            report(run, self.screen, self.errors)
         else:
-            self.screen.say(f"{name(run)} enqueued.\nTo watch it, {how_to_watch(run)}")
+            self.screen.say(f"{greeting(run)}\nTo watch it, {how_to_watch(run)}")
 
     def _follow(self, run: Run) -> None:
         with display(self.screen) as shown:
             follower = Follower(run, shown)
             try:
-                self.screen.say(f"{name(run)} enqueued.")
+                self.screen.say(greeting(run))
                 follower.follow()
                 end = report
             except KeyboardInterrupt:
@@ -104,12 +123,17 @@ class RunTask(Verb):
 
     def _pause(self, run: Run, follower: Follower) -> None:
         """Pause the run, and wait until its worker has the item in hand done."""
+        self.screen.say(PAUSING)
         connections[home()].close()  # It may have been left in the midst of an answer.
         try:
             run.pause(by=user_name(), reason="Ctrl-C")
         except InvalidTransition:
             follower.look()  # It is over.
             return
+        except DatabaseError as error:
+            if not is_passing(error):
+                raise
+            raise Failed(_not_paused(run, error)) from error
         try:
             follower.follow()
         except KeyboardInterrupt:
@@ -129,6 +153,13 @@ class RunTask(Verb):
             follower.look()
         end = report_stop if watched.ctrl_c else report
         end(follower.run, self.screen, self.errors)
+
+
+def _not_paused(run: Run, error: DatabaseError) -> str:
+    return (
+        f"{passing(error)}, so run {run.pk} was not paused; it goes on. "
+        f"Type: manage.py upkeep pause {run.pk}"
+    )
 
 
 @contextmanager

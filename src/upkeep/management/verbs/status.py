@@ -69,7 +69,7 @@ class ShowStatus(Verb):
         if as_json:
             self._write_json([facts(run) for run in shown])
         elif rows := [_row(run) for run in shown]:
-            self.screen.table(["run", "task", "status", "since", "progress"], rows)
+            self.screen.table(["run", "task", "status", "enqueued", "progress"], rows)
         else:
             self.screen.say("There are no runs yet: manage.py upkeep run LABEL")
 
@@ -95,8 +95,8 @@ def _events(run: Run) -> QuerySet[Event]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    since = words.moment(run.ended_at or run.started_at or run.created_at)
-    return str(run.pk), label(run), run.status, since, words.where(run)
+    enqueued = words.moment(run.created_at)
+    return str(run.pk), label(run), run.status, enqueued, words.where(run)
 
 
 def _story(run: Run) -> Pairs:
@@ -115,8 +115,7 @@ def _numbers(run: Run) -> Pairs:
     progress = Progress(run)
     yield "progress", progress.text
     yield "rate", words.rate(progress.rate) if progress.rate else ""
-    if run.is_active and progress.time_left:
-        yield "time left", words.duration(progress.time_left)
+    yield "time left", words.time_left(run)
     yield "time running", words.duration(run.time_running)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.db import DatabaseError
+
+from upkeep.databases import forget_lost_connection, home, is_passing
 from upkeep.exceptions import AlreadyActive, InvalidTransition
 from upkeep.management.exits import Failed, Refused
+from upkeep.management.troubles import passing
 from upkeep.management.verbs.base import Verb, find_run, user_name
 from upkeep.management.words import name
 from upkeep.runs.status import Status
@@ -25,6 +29,9 @@ FURTHER = {
 class Wish(Verb):
     """Something that a person wants of runs."""
 
+    granted: ClassVar[str]
+    """What has been done to a run when it is granted."""
+
     @classmethod
     def add_arguments(cls, parser: CommandParser) -> None:
         """Take runs, and why."""
@@ -37,21 +44,34 @@ class Wish(Verb):
 
     def handle(self, *, runs: list[int], reason: str, **options: Any) -> None:
         """Wish it of one run after the other, whatever becomes of the ones before."""
-        problems: list[InvalidTransition | AlreadyActive] = []
+        problems: list[Exception] = []
         for run in [find_run(pk) for pk in runs]:
             try:
                 getattr(run, self.name)(by=user_name(), reason=reason)
             except (InvalidTransition, AlreadyActive) as error:
                 problems.append(error)
+            except DatabaseError as error:
+                problems.append(self._passed_over(run, error))
             else:
                 self.screen.say(_granted(run))
         _complain(problems)
+
+    def _passed_over(self, run: Run, error: DatabaseError) -> Failed:
+        """Return what to say of a run that the database kept from us."""
+        if not is_passing(error):
+            raise error
+        forget_lost_connection(home())
+        return Failed(
+            f"{passing(error)}, so run {run.pk} was not {self.granted}. "
+            f"Try again: manage.py upkeep {self.name} {run.pk}"
+        )
 
 
 class Pause(Wish):
     """Pause runs after the item in hand; they keep their place."""
 
     name = "pause"
+    granted = "paused"
     example = 'manage.py upkeep pause 12 --reason "The shop is busy."'
 
 
@@ -59,6 +79,7 @@ class Resume(Wish):
     """Let runs go on that were paused, errored or interrupted."""
 
     name = "resume"
+    granted = "resumed"
     example = "manage.py upkeep resume 12 13"
 
 
@@ -66,6 +87,7 @@ class Cancel(Wish):
     """Cancel runs after the item in hand, for good."""
 
     name = "cancel"
+    granted = "cancelled"
     example = "manage.py upkeep cancel 12"
 
 
@@ -74,7 +96,7 @@ def _granted(run: Run) -> str:
     return f"{name(run)} is {status}{FURTHER.get(status, '')}."
 
 
-def _complain(problems: list[InvalidTransition | AlreadyActive]) -> None:
+def _complain(problems: list[Exception]) -> None:
     if problems:
         only_refused = all(isinstance(each, AlreadyActive) for each in problems)
         end = Refused if only_refused else Failed

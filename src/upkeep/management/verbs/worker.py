@@ -7,6 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from upkeep.dispatch.supervisor import Supervisor, worker_commands
+from upkeep.management.exits import Failed
+from upkeep.management.troubles import missing_tables_if_known
 from upkeep.management.verbs.base import Verb
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class StartWorker(Verb):
     def handle(self, *, workers: int, queues: list[str], **options: Any) -> None:
         """Stay until told to stop."""
         supervisor = Supervisor(worker_commands(queues), workers=workers)
+        if sentence := missing_tables_if_known():
+            raise Failed(sentence)
         self.screen.say(_started(len(supervisor.workers), queues))
         _log_to_stderr()
         supervisor.run()

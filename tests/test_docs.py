@@ -1,0 +1,261 @@
+"""The reference is true: its examples run, its tables are whole."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+import re
+import shlex
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from django.apps import apps
+from django.core.management.base import CommandParser
+from django.db import connection
+from pytest_django import Settings
+
+from tests.management.commands import upkeep
+from upkeep import Job, Task, exceptions
+from upkeep.conf import Conf
+from upkeep.forms import CSVField
+from upkeep.management.exits import Exit
+from upkeep.management.verbs import VERBS
+from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
+from upkeep.runs.status import Status
+from upkeep.tasks import registry
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
+
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
+
+# What the reader's project has when the reference begins.
+MODELS = """\
+from django.db import models
+
+
+class Post(models.Model):
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=200, blank=True)
+
+    class Meta:
+        app_label = "blog"
+"""
+POSTS_CSV = "title,slug\n# from the old blog\n One , one\n Two , two\n"
+
+
+def file_named(name: str) -> str:
+    """Return the file whose name is the first line of blocks, one after the other."""
+    first_line = f"# {name}\n"
+    return "\n\n".join(text for _, text in BLOCKS if text.startswith(first_line))
+
+
+@pytest.fixture
+def blog(
+    transactional_db: None,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """Have the app of the examples, with a table and without posts."""
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "posts.csv").write_text(POSTS_CSV)
+    (tmp_path / "blog").mkdir()
+    (tmp_path / "blog" / "__init__.py").touch()
+    (tmp_path / "blog" / "models.py").write_text(MODELS)
+    (tmp_path / "blog" / "maintenance.py").write_text(file_named("blog/maintenance.py"))
+    settings.BASE_DIR = tmp_path
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
+    post = apps.get_model("blog", "Post")
+    with connection.schema_editor() as editor:
+        editor.create_model(post)
+    yield
+    with connection.schema_editor() as editor:
+        editor.delete_model(post)
+    del apps.all_models["blog"]
+    for name in [name for name in sys.modules if name.split(".")[0] == "blog"]:
+        del sys.modules[name]
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite",
+    reason="by design: what the examples show is the same on every database",
+)
+def test_the_examples_do_what_they_show(blog: None, tmp_path: Path) -> None:
+    known: dict[str, Any] = {}
+    for language, text in BLOCKS:
+        if language == "pycon":
+            see_what_python_answers(text, known)
+        elif language == "console":
+            see_what_the_command_answers(text)
+    assert (tmp_path / "upkeep-files").is_dir()
+
+
+def see_what_python_answers(text: str, known: dict[str, Any]) -> None:
+    example = doctest.DocTestParser().get_doctest(
+        text, known, "reference.md", str(DOCS / "reference.md"), None
+    )
+    said: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    results = runner.run(example, out=said.append, clear_globs=False)
+    known |= example.globs
+    assert not results.failed, "".join(said)
+
+
+def see_what_the_command_answers(text: str) -> None:
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, *answer = without_numbers(part).splitlines()
+        words = shlex.split(command)
+        assert words[:3] == ["python", "manage.py", "upkeep"]
+        outcome = upkeep(*words[3:])
+        assert outcome.status == 0, outcome
+        said = without_numbers(outcome.out).splitlines()
+        assert [line for line in answer if line not in said] == [], outcome
+
+
+def without_numbers(text: str) -> str:
+    """Leave out which run it is."""
+    return re.sub(r"\bRun \d+\b", "Run N", text)
+
+
+def test_the_settings_shown_are_settings() -> None:
+    shown: dict[str, Any] = {}
+    exec(file_named("settings.py"), shown)  # noqa: S102 - it is ours
+    assert Conf(**shown["UPKEEP"])
+
+
+# Tables
+
+Row = list[str]
+
+
+def table(heading: str) -> dict[str, Row]:
+    """Return the rows of the table whose first column has that heading, by it."""
+    (found,) = re.findall(
+        rf"^\| {heading} \|.*\n\|[- |]+\n((?:\|.*\n)+)", REFERENCE, re.MULTILINE
+    )
+    rows = [line.strip("|").split(" | ") for line in found.splitlines()]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+
+
+def defaults(heading: str) -> dict[str, Any]:
+    """Return what a table says of defaults: Python values in backticks."""
+    return {
+        name.strip("`"): value_of(cells[0].strip("`"))
+        for name, cells in table(heading).items()
+    }
+
+
+def value_of(code: str) -> Any:
+    if duration := re.fullmatch(r"timedelta\((\w+)=([\d.]+)\)", code):
+        return timedelta(**{duration[1]: float(duration[2])})
+    return ast.literal_eval(code)
+
+
+def test_every_attribute_of_a_task_is_there_with_its_default() -> None:
+    hints = inspect.get_annotations(Task)
+    names = [name for name, hint in hints.items() if str(hint).startswith("ClassVar")]
+    settable = {name: getattr(Task, name) for name in names if name != "fields"}
+    assert defaults("attribute") == settable
+
+
+def test_a_job_differs_as_it_says() -> None:
+    differing = [name for name in defaults("attribute") if name in vars(Job)]
+    assert sorted(differing) == ["abstract", "atomic"]
+    assert "In a Job it is False." in " ".join(table("attribute")["`atomic`"])
+
+
+def test_every_setting_is_there_with_its_default() -> None:
+    assert defaults("key") == {field.name: field.default for field in fields(Conf)}
+
+
+def test_every_option_of_csvfield_is_there_with_its_default() -> None:
+    options = options_of(CSVField.__init__)
+    assert defaults("option of CSVField") == options
+
+
+def test_every_argument_of_using_is_there() -> None:
+    named = re.findall(r"`(\w+)`", " ".join(table("argument of `using`")))
+    assert set(named) == set(options_of(Task.using))
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword-only arguments, with their defaults."""
+    arguments = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in arguments if each.kind == 3}
+
+
+def test_every_status_is_there_with_what_one_can_do() -> None:
+    verbs = {"pause": PAUSE, "resume": RESUME, "cancel": CANCEL}
+    possible = {
+        f"`{status}`": {
+            verb for verb, goals in verbs.items() if goals.get(status, status) != status
+        }
+        for status in Status
+    }
+    said = {
+        status: set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", cells[-1].strip("|"))))
+        for status, cells in table("status").items()
+    }
+    assert said == possible
+
+
+def test_every_verb_is_there_with_all_its_options() -> None:
+    said: dict[str, set[str]] = {}
+    for verbs, (cell, *_) in table("verb").items():
+        for name in re.findall(r"`(\w+)", verbs):
+            said[name] = set(re.findall(r"`(--[\w-]+)", cell))
+    assert said == {name: options_of_verb(name) for name in VERBS}
+
+
+def options_of_verb(name: str) -> set[str]:
+    parser = ArgumentParser(add_help=False)
+    VERBS[name].add_arguments(cast("CommandParser", parser))
+    return {
+        option
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+
+
+def test_every_exit_status_is_there() -> None:
+    known = {kind.status for kind in [Exit, *Exit.__subclasses__()]}
+    assert set(map(int, table("exit status"))) == {0, *known}
+
+
+def test_every_exception_is_there() -> None:
+    known = {
+        f"`{name}`"
+        for name, found in vars(exceptions).items()
+        if inspect.isclass(found) and issubclass(found, exceptions.UpkeepError)
+    }
+    assert set(table("exception")) == known - {"`UpkeepError`"}
+
+
+def test_every_field_of_a_run_that_is_named_is_there() -> None:
+    (sentence,) = re.findall(r"Read from it (.*?);", REFERENCE)
+    for name in re.findall(r"`(\w+)`", sentence):
+        assert hasattr(Run, name)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_links_within_the_page_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.*)$", REFERENCE, re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", REFERENCE)) <= anchors
