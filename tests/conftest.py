@@ -1,5 +1,6 @@
 """What holds for every test of the suite."""
 
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -10,6 +11,10 @@ BY_DESIGN = "by design"
 # How long an example takes says more of the machine's other work than of ours.
 settings.register_profile("upkeep", deadline=None)
 settings.load_profile("upkeep")
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and all that the
+# suite starts with it; some of these are tested for what they do about it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

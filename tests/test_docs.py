@@ -1,4 +1,4 @@
-"""The reference is true: its examples run, its tables are whole."""
+"""The pages are true: examples run, tables are whole, tests that are named exist."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def blog(
     (tmp_path / "blog" / "maintenance.py").write_text(file_named("blog/maintenance.py"))
     settings.BASE_DIR = tmp_path
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
-    post = apps.get_model("blog", "Post")
+    post = apps.get_app_config("blog").get_model("Post")
     with connection.schema_editor() as editor:
         editor.create_model(post)
     yield
@@ -97,7 +97,7 @@ def test_the_examples_do_what_they_show(blog: None, tmp_path: Path) -> None:
             see_what_python_answers(text, known)
         elif language == "console":
             see_what_the_command_answers(text)
-    assert (tmp_path / "upkeep-files").is_dir()
+    assert (tmp_path / "upkeep-files" / ".gitignore").read_text() == "*\n"
 
 
 def see_what_python_answers(text: str, known: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ def without_numbers(text: str) -> str:
 def test_the_settings_shown_are_settings() -> None:
     shown: dict[str, Any] = {}
     exec(file_named("settings.py"), shown)  # noqa: S102 - it is ours
-    assert Conf(**shown["UPKEEP"])
+    assert Conf(**shown["UPKEEP"]) != Conf()
 
 
 # Tables
@@ -229,7 +229,8 @@ def options_of_verb(name: str) -> set[str]:
 
 
 def test_every_exit_status_is_there() -> None:
-    known = {kind.status for kind in [Exit, *Exit.__subclasses__()]}
+    kinds: list[type[Exit]] = [Exit, *Exit.__subclasses__()]
+    known = {kind.status for kind in kinds}
     assert set(map(int, table("exit status"))) == {0, *known}
 
 
@@ -246,6 +247,14 @@ def test_every_field_of_a_run_that_is_named_is_there() -> None:
     (sentence,) = re.findall(r"Read from it (.*?);", REFERENCE)
     for name in re.findall(r"`(\w+)`", sentence):
         assert hasattr(Run, name)
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    text = (DOCS / "explanation.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", text)
+    assert len(named) >= 10
+    for path, name in named:
+        assert f"def {name}(" in (DOCS.parent / path).read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere() -> None:

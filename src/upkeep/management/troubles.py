@@ -22,8 +22,8 @@ WHOSE = {OURS: "Upkeep's tables", QUEUE: "The tables of the queue (django-tasks-
 
 
 def missing_tables() -> str:
-    """Say which tables wait for a migration; an empty text where none does."""
-    return "\n".join(filter(None, (_missing(app, alias) for app, alias in _needed())))
+    """Say which tables lack a migration; an empty text where none is lacking."""
+    return next(filter(None, (_missing(app, alias) for app, alias in _needed())), "")
 
 
 def refusal(error: DatabaseError) -> str:
