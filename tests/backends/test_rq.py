@@ -45,7 +45,7 @@ class TestRQ(Contract):
 @pytest.mark.django_db(transaction=True)
 class TestRefusal:
     def test_of_a_priority_comes_before_the_row(self) -> None:
-        with pytest.raises(QueueRefused, match=r"TASKS refuses .*priority 10"):
+        with pytest.raises(QueueRefused, match=r"refuses this run: .*priority"):
             Numbers.using(priority=10).enqueue()
         assert not Run.objects.exists()
 

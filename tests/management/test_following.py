@@ -54,9 +54,10 @@ class TestWithAWorker:
         wait_until(lambda: is_followed(process))
         wait_until(has_begun)
         process.send_signal(CTRL_C)
-        _, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
         run = only_run()
         assert process.returncode == 130
+        assert "Pausing after the item in hand …\n" in out
         assert run.status == "paused"
         assert f"To go on, type: manage.py upkeep resume {run.pk}" in err
 
@@ -267,6 +268,18 @@ class TestEnd:
             Claim(run).let_go(reason="")
         err = upkeep("status", run.pk, "--follow").err
         assert err.endswith("By ada. Not today.")
+
+    @pytest.mark.parametrize(
+        ("status", "word"),
+        [
+            (Status.PAUSED, "Paused: Run "),
+            (Status.CANCELLED, "Cancelled: Run "),
+            (Status.DISCARDED, "Failed: Run "),
+        ],
+    )
+    def test_is_called_what_it_is(self, status: Status, word: str) -> None:
+        err = upkeep("status", run_in(status).pk, "--follow").err
+        assert err.startswith(word)
 
     @pytest.mark.parametrize("status", [Status.PAUSED, Status.ERRORED])
     def test_that_is_none_for_good_says_how_to_go_on(self, status: Status) -> None:

@@ -65,3 +65,35 @@ def test_asks_no_more_when_there_are_more_runs() -> None:
 def test_says_how_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "tasks", list)
     assert "There are no tasks yet" in upkeep("list").out
+
+
+class TestOne:
+    def told(self, label: str) -> dict[str, str]:
+        lines = upkeep("list", label).out.splitlines()
+        width = len("description") + 2
+        return {line[:width].strip(): line[width:] for line in lines}
+
+    def test_is_described_with_its_place_and_parameters(self) -> None:
+        told = self.told("testapp.CountUpTo")
+        assert told["task"] == "testapp.CountUpTo"
+        assert told["description"].startswith("Add one to the items up to a key")
+        assert told["defined in"].startswith("tests/testapp/maintenance.py:")
+        assert told["parameters"] == "up_to: IntegerField, required."
+        assert "attributes" not in told  # They are the usual ones.
+
+    def test_is_told_with_what_differs_from_other_tasks(self) -> None:
+        assert self.told("testapp.InTurns")["attributes"] == "time_budget = 0.2 s"
+
+    def test_shows_defaults_but_no_secrets(self) -> None:
+        assert "default 0.05" in upkeep("list", "testapp.Slowly").out
+        out = upkeep("list", "testapp.Confide").out
+        assert "api_key: CharField, default [FILTERED]." in out
+        assert "hush-hush" not in out
+
+    def test_needs_no_parameters(self) -> None:
+        assert self.told("testapp.Report")["parameters"] == "none"
+
+    def test_is_asked_for_by_its_label(self) -> None:
+        outcome = upkeep("list", "testapp.CountUpp")
+        assert outcome.status == 2
+        assert "Did you mean testapp.CountUp?" in outcome.err

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import django
 import pytest
 from pytest_django import Settings
 
@@ -18,6 +19,11 @@ from upkeep.models import Run
 pytestmark = pytest.mark.django_db
 
 HEADER = b"name,n\n"
+IMMEDIATE = (
+    "django.tasks.backends.immediate.ImmediateBackend"
+    if django.VERSION >= (6, 0)
+    else "django_tasks.backends.immediate.ImmediateBackend"
+)
 
 
 class TestEnqueue:
@@ -56,6 +62,18 @@ class TestEnqueue:
         assert (run.queue, run.priority) == ("low", 7)
         # In the time zone of the project, which is Berlin's.
         assert run.run_after == datetime(2099, 1, 2, 2, 4, tzinfo=UTC)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_tells_how_it_ended_where_the_backend_ran_it_at_once(
+        self, settings: Settings
+    ) -> None:
+        settings.TASKS = {
+            "default": {"BACKEND": IMMEDIATE, "QUEUES": []},
+        }
+        outcome = upkeep("run", "testapp.Report")
+        assert outcome.status == 0
+        assert f"Run {Run.objects.get().pk} of testapp.Report succeeded" in outcome.out
+        assert "To watch it" not in outcome.out
 
 
 class TestParameters:
@@ -118,6 +136,17 @@ class TestUsage:
         self, words: list[str], sentence: str
     ) -> None:
         assert sentence in upkeep("run", "testapp.CountUp", *words).err
+
+    @pytest.mark.parametrize("word", ["up_to=4", "--up_to=4"])
+    def test_of_a_parameter_as_an_argument_is_explained(self, word: str) -> None:
+        outcome = upkeep("run", "testapp.CountUpTo", word)
+        assert outcome.err.endswith("Write parameters as -p up_to=4.")
+
+    def test_of_parameters_says_where_they_are_listed(self) -> None:
+        outcome = upkeep("run", "testapp.CountUpTo")
+        assert outcome.err.endswith(
+            "What it takes: manage.py upkeep list testapp.CountUpTo"
+        )
 
     def test_of_a_process_has_status_2(self, start: Start) -> None:
         process = start("run", "testapp.CountUp", "--nonsense")

@@ -16,7 +16,7 @@ class TestAll:
     def test_shows_a_line_for_each_run(self) -> None:
         run = run_in(Status.PAUSED)
         header, line = upkeep("status").out.splitlines()
-        assert header.split() == ["RUN", "TASK", "STATUS", "SINCE", "PROGRESS"]
+        assert header.split() == ["RUN", "TASK", "STATUS", "ENQUEUED", "PROGRESS"]
         assert line.split()[:3] == [str(run.pk), "testapp.Numbers", "paused"]
         assert line.endswith("  0 items done")
 

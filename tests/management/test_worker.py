@@ -38,6 +38,7 @@ def test_works_until_told_to_stop(start: Start, number: signal.Signals) -> None:
     assert "started: db_worker" in err
 
 
+@pytest.mark.django_db
 def test_starts_as_many_as_wanted_for_the_queues_wanted(
     started: list[Supervisor],
 ) -> None:
@@ -63,6 +64,7 @@ def test_needs_a_number_of_workers(started: list[Supervisor], number: str) -> No
     assert "Say how many: 1 or more." in upkeep("worker", f"--workers={number}").err
 
 
+@pytest.mark.django_db
 def test_leaves_the_log_to_a_project_that_keeps_one(started: list[Supervisor]) -> None:
     logger = logging.getLogger("upkeep")
     before = list(logger.handlers)

@@ -85,7 +85,7 @@ class Parent:
 
 class TestParameter:
     def test_takes_a_field_and_nothing_else(self) -> None:
-        with pytest.raises(InvalidTask, match=r"takes a form field, such as .* not <cl"):
+        with pytest.raises(InvalidTask, match=r"takes a form field, .* not <class"):
             parameter(int)
 
 

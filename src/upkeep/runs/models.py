@@ -196,7 +196,9 @@ class Run(models.Model):
             if goal == status:
                 return
             # Who resumes an interrupted run wants it not to wait any longer.
-            due = {"run_after": None} if status is Status.INTERRUPTED else {}
+            due: dict[str, Any] = (
+                {"run_after": None} if status is Status.INTERRUPTED else {}
+            )
             if self.move_to(
                 goal, sources=[status], actor=str(by), reason=reason, **due
             ):
