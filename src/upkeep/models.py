@@ -3,5 +3,6 @@
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
+from upkeep.runs.queues import Queue
 
-__all__ = ["Event", "Lease", "Run"]
+__all__ = ["Event", "Lease", "Queue", "Run"]

@@ -23,6 +23,7 @@ from upkeep.management import follower
 from upkeep.management.displays import Display
 from upkeep.management.follower import Follower, story
 from upkeep.models import Run
+from upkeep.runs import why
 from upkeep.runs.events import Event
 from upkeep.runs.status import Status
 
@@ -189,15 +190,17 @@ class TestFollower:
         self, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(follower, "PATIENCE", timedelta(0))
+        monkeypatch.setattr(why, "ON_ITS_WAY", timedelta(0))
         watching = Follower(Numbers.enqueue(), notebook)
         for _ in range(3):
             watching.look()
-        assert notebook.noted == [follower.NO_WORKER]
+        (noted,) = notebook.noted
+        assert noted.startswith("No worker has ever taken a message from queue default")
 
     def test_says_what_a_delayed_run_waits_for(self, notebook: Notebook) -> None:
         later = timezone.now() + timedelta(hours=1)
         Follower(Numbers.using(run_after=later).enqueue(), notebook).look()
-        assert notebook.noted[0].startswith("It waits until 20")
+        assert notebook.noted[0].startswith("It is not to start before ")
 
     def test_waits_for_a_database_that_is_away(self, notebook: Notebook) -> None:
         watching = Follower(Numbers.enqueue(), notebook)

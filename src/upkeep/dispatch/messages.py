@@ -21,6 +21,7 @@ from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import QueueRefused
 from upkeep.execution.executor import execute
 from upkeep.execution.interruption import Interruption
+from upkeep.runs import queues
 from upkeep.runs.models import Run
 
 if TYPE_CHECKING:
@@ -37,14 +38,13 @@ MOST_DOUBLINGS = 6
 
 def advance(run_id: int, token: str) -> None:
     """Advance a run until it ends or something stops it: all that a message asks."""
+    run = Run.objects.using(home()).filter(pk=run_id).only("backend", "queue").first()
+    if run is None:
+        return
+    queues.note_taken(run.backend, run.queue)
     interruption = Interruption()
-    with broker(_backend_of(run_id)).listening(interruption):
+    with broker(run.backend).listening(interruption):
         execute(run_id, token, interruption=interruption)
-
-
-def _backend_of(run_id: int) -> str:
-    run = Run.objects.using(home()).filter(pk=run_id).only("backend").first()
-    return run.backend if run else next(iter(task_backends.settings))
 
 
 # The `django.tasks` task that workers import is made when it is asked for: it refuses

@@ -10,14 +10,13 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from upkeep.databases import forget_lost_connection, home, is_passing
-from upkeep.management.words import moment
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ENDED, WAITING, Status
+from upkeep.runs.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from upkeep.management.displays import Display
 
@@ -27,7 +26,6 @@ PAGE = 1000
 
 AT_REST = ENDED | {Status.PAUSED}
 
-NO_WORKER = "No worker has taken it yet. Start one: manage.py upkeep worker"
 DATABASE_IS_AWAY = "The database does not answer; still trying."
 
 
@@ -49,6 +47,7 @@ class Follower:
         self._seen: tuple[object, ...] = ()
         self._next_at = 0.0
         self._waits_since = monotonic()
+        self._explained: tuple[object, ...] = ()
         self._notes: set[str] = set()
 
     def follow(self) -> Run:
@@ -90,16 +89,16 @@ class Follower:
     def _explain_waiting(self, run: Run) -> None:
         if run.status not in WAITING:
             return
-        if run.run_after and run.run_after > timezone.now():
-            self._note(_not_before(run.run_after))
-        elif monotonic() - self._waits_since > PATIENCE.total_seconds():
-            self._note(NO_WORKER)
+        is_early = bool(run.run_after and run.run_after > timezone.now())
+        if is_early or monotonic() - self._waits_since > PATIENCE.total_seconds():
+            self._explain_once(run)
+
+    def _explain_once(self, run: Run) -> None:
+        if self._explained != self._seen:
+            self._explained = self._seen
+            self.display.notes(why(run))
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
             self._notes.add(text)
             self.display.notes(text)
-
-
-def _not_before(when: datetime) -> str:
-    return f"It waits until {moment(when)}."

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upkeep.management.words import duration
+from upkeep.runs.words import duration
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import FILTERED, masked_names
 

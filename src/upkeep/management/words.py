@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
+from upkeep.runs.words import duration, rate, rounded
 
 if TYPE_CHECKING:
     from upkeep.runs.events import Event
     from upkeep.runs.models import Run
-
-UNITS = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
-
-
-def duration(time: timedelta) -> str:
-    """Say a duration by its two largest units."""
-    seconds = time.total_seconds()
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    rest, words = round(seconds), list[str]()
-    for unit, size in UNITS:
-        count, rest = divmod(rest, size)
-        if count or words:
-            words.append(f"{count} {unit}")
-    return " ".join(words[:2])
-
-
-def rate(items_a_second: float) -> str:
-    """Say a rate, with as many digits as mean something."""
-    return f"{_rounded(items_a_second)} a second"
-
-
-def _rounded(number: float) -> str:
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def moment(when: datetime | None) -> str:
@@ -65,7 +42,7 @@ def where_shortly(run: Run) -> str:
         # Down, as the sentence rounds it: 100 % is said when all is done.
         parts.append(f"{int(100 * progress.fraction)} %")
     if progress.rate is not None:
-        parts.append(f"{_rounded(progress.rate)}/s")
+        parts.append(f"{rounded(progress.rate)}/s")
     if rest := time_left(run):
         parts.append(f"{rest} left")
     return "  ".join(parts)

@@ -138,7 +138,12 @@ class Run(models.Model):
                 | Q(status__in=sorted(ACTIVE), ended_at__isnull=True),
             ),
         ]
+        permissions = [
+            ("run_task", _("Can start runs of tasks")),
+            ("control_run", _("Can pause, resume and cancel runs")),
+        ]
         indexes = [
+            Index(fields=["task", "id"], name="upkeep_run_history"),
             Index(fields=["task", "status"], name="upkeep_run_task"),
             Index(fields=["status", "lease_until"], name="upkeep_run_lease"),
             Index(fields=["status", "resend_at"], name="upkeep_run_resend"),

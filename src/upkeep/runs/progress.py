@@ -27,6 +27,11 @@ class Progress:
         return self.done / self.total if self.done < self.total else 1.0
 
     @property
+    def reached(self) -> int:
+        """How far the bar stands, of its total, or of 1 where there is nothing to do."""
+        return min(self.done, self.total) if self.total else 1
+
+    @property
     def rate(self) -> float | None:
         """Items a second while a worker held the run; None before the first."""
         seconds = self.time_running.total_seconds()

@@ -40,6 +40,10 @@ def _refuse_strange_attributes(cls: type[Task]) -> None:
         value = getattr(cls, name)
         if value is not None and not isinstance(value, timedelta):
             raise InvalidTask(f"{cls.__name__}.{name} must be a timedelta, or None.")
+    if cls.permission is not None and cls.permission.count(".") != 1:
+        raise InvalidTask(
+            f"{cls.__name__}.permission must be like 'blog.change_post', or None."
+        )
     for name in ("process", "perform"):
         if _is_lazy(getattr(cls, name, None)):
             raise InvalidTask(
@@ -120,6 +124,15 @@ class Task:
     masked: ClassVar[tuple[str, ...]] = ()
     """Parameters that are shown as [FILTERED] everywhere outside the task."""
 
+    permission: ClassVar[str | None] = None
+    """
+    A permission, `app_label.codename`, that one must have beside those of Upkeep to
+    see the task on a page, to start it, and to steer its runs.
+    """
+
+    do_not_call_in_templates: ClassVar[bool] = True
+    """Django's templates would otherwise make a task of every class they meet."""
+
     fields: ClassVar[dict[str, Field]] = {}
     """The parameters, by name and in the order of declaration."""
 
@@ -172,6 +185,11 @@ class Task:
         """Return the docstring, for people."""
         inherited = {parent.__doc__ for parent in (Task, Job)}
         return "" if cls.__doc__ in inherited else inspect.cleandoc(cls.__doc__ or "")
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the description."""
+        return cls.description().partition("\n")[0]
 
     # What a developer overrides
 

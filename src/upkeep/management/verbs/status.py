@@ -18,6 +18,8 @@ from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
+from upkeep.runs.why import why
+from upkeep.runs.words import duration, rate
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -59,7 +61,8 @@ class ShowStatus(Verb):
         elif follow:
             self._follow(find_run(run))
         elif json:
-            self._write_json(facts(find_run(run)))
+            found = find_run(run)
+            self._write_json(facts(found) | {"why": why(found)})
         else:
             self._show(find_run(run))
 
@@ -106,6 +109,7 @@ def _story(run: Run) -> Pairs:
     yield "task", label(run)
     yield "status", run.status
     yield "reason", run.reason
+    yield "why", why(run)
     yield "enqueued", f"{words.moment(run.created_at)}{by}"
     yield "started", words.moment(run.started_at)
     yield "ended", words.moment(run.ended_at)
@@ -114,9 +118,9 @@ def _story(run: Run) -> Pairs:
 def _numbers(run: Run) -> Pairs:
     progress = Progress(run)
     yield "progress", progress.text
-    yield "rate", words.rate(progress.rate) if progress.rate else ""
+    yield "rate", rate(progress.rate) if progress.rate else ""
     yield "time left", words.time_left(run)
-    yield "time running", words.duration(run.time_running)
+    yield "time running", duration(run.time_running)
 
 
 def _queue(run: Run) -> Pairs:

@@ -1,0 +1,147 @@
+"""Why a run is not moving: what it waits for, in a sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, F, OuterRef, Subquery
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from upkeep.conf import conf
+from upkeep.databases import Now, home
+from upkeep.runs.events import Event
+from upkeep.runs.models import Run
+from upkeep.runs.queues import Queue
+from upkeep.runs.status import HELD, WAITING, Status
+from upkeep.runs.words import rough_duration
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+# So long a message may be on its way, and a worker may look for the next one.
+ON_ITS_WAY = timedelta(seconds=5)
+
+# An item that takes longer is worth a word, for nothing moves meanwhile.
+LONG_FOR_AN_ITEM = timedelta(seconds=10)
+
+# The moves by which a run comes to be paused.
+WISHES = {Status.PAUSING, Status.PAUSED}
+
+START_ONE = "manage.py upkeep worker"
+
+
+def why(run: Run) -> str:
+    """
+    Say why a run is not moving; an empty text where it is, or where it is over.
+
+    Costs one query, or none where nobody has to be asked.
+    """
+    status = Status(run.status)
+    if status in WAITING:
+        return _why_waiting(run)
+    if status in HELD:
+        return _why_held(run)
+    if status is Status.PAUSED:
+        return _why_paused(run)
+    if status is Status.ERRORED:
+        return _(
+            "An error stopped it, and its place was kept. Mend the cause, then resume "
+            "it: it goes on with the item that failed."
+        )
+    return ""
+
+
+def _why_waiting(run: Run) -> str:
+    if run.run_after and run.run_after > timezone.now():
+        return _("It is not to start before %(moment)s.") % {
+            "moment": _moment(run.run_after)
+        }
+    around = _look_around(run)
+    now, since = around["now"], around["since"] or run.created_at
+    since = max(since, run.run_after or since)
+    if now - since < ON_ITS_WAY:
+        return _("It waits for a worker.")
+    if around["busy"]:
+        return ngettext(
+            "It waits for a worker: queue %(queue)s has one at work on another run.",
+            "It waits for a worker: queue %(queue)s has them at work on %(busy)s "
+            "other runs.",
+            around["busy"],
+        ) % {"queue": run.queue, "busy": around["busy"]}
+    if around["taken_at"] is None:
+        return _(
+            "No worker has ever taken a message from queue %(queue)s; start one with: "
+            "%(command)s"
+        ) % {"queue": run.queue, "command": START_ONE}
+    if around["taken_at"] >= since:
+        return _("It waits for its turn in queue %(queue)s.") % {"queue": run.queue}
+    return _(
+        "No worker has taken a message from queue %(queue)s for %(duration)s; start "
+        "one with: %(command)s"
+    ) % {
+        "queue": run.queue,
+        "duration": rough_duration(now - around["taken_at"]),
+        "command": START_ONE,
+    }
+
+
+def _why_held(run: Run) -> str:
+    around = _look_around(run)
+    now = around["now"]
+    checkpoint = (run.lease_until or now) - conf.LEASE
+    heard = max(filter(None, (run.lease_until, around["beat"])), default=now)
+    if heard < now:
+        return _(
+            "Its worker has not been heard of for %(duration)s. Another one goes on "
+            "with it within some seconds, if one is there."
+        ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
+    if now - checkpoint > LONG_FOR_AN_ITEM:
+        return _("Its worker is alive, but has had no item done for %(duration)s.") % {
+            "duration": rough_duration(now - checkpoint)
+        }
+    if run.status != Status.RUNNING:
+        return _("Its worker finishes the item in hand.")
+    return ""
+
+
+def _why_paused(run: Run) -> str:
+    actor = _look_around(run)["actor"]
+    by = _("Paused by %(actor)s.") % {"actor": actor} if actor else _("Paused.")
+    return f"{by} " + _("It keeps its place until somebody resumes it.")
+
+
+def _look_around(run: Run) -> Mapping[str, Any]:
+    """Ask the database what else there is to know, in one query."""
+    moves = Event.objects.filter(run=OuterRef("pk"), kind=Event.Kind.MOVE)
+    wishes = moves.filter(status__in=WISHES).exclude(actor="")
+    same_queue = {"backend": run.backend, "name": run.queue}
+    return (
+        Run.objects.using(home())
+        .filter(pk=run.pk)
+        .values(
+            now=Now(),
+            since=Subquery(moves.order_by("-pk").values("created_at")[:1]),
+            actor=Subquery(wishes.order_by("-pk").values("actor")[:1]),
+            beat=F("lease__until"),
+            taken_at=Subquery(Queue.objects.filter(**same_queue).values("taken_at")),
+            busy=Subquery(_busy(run)),
+        )
+        .get()
+    )
+
+
+def _busy(run: Run) -> QuerySet[Run, Any]:
+    """Count the other runs of the queue that workers hold."""
+    held = Run.objects.filter(
+        status__in=HELD, backend=run.backend, queue=run.queue
+    ).exclude(pk=run.pk)
+    return held.order_by().values("queue").annotate(runs=Count("pk")).values("runs")
+
+
+def _moment(when: datetime) -> str:
+    return date_format(timezone.localtime(when), "DATETIME_FORMAT")

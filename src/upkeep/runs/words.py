@@ -1,0 +1,37 @@
+"""Durations and rates in words, the same on pages and in terminals."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.translation import gettext as _
+
+UNITS = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+
+
+def duration(time: timedelta) -> str:
+    """Say a duration by its two largest units, in symbols that need no translation."""
+    seconds = time.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return rough_duration(time)
+
+
+def rough_duration(time: timedelta) -> str:
+    """Say a duration by its two largest units, in whole seconds."""
+    rest, words = max(round(time.total_seconds()), 0), list[str]()
+    for unit, size in UNITS:
+        count, rest = divmod(rest, size)
+        if count or words:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"
+
+
+def rate(items_a_second: float) -> str:
+    """Say a rate, with as many digits as mean something."""
+    return _("%(items)s a second") % {"items": rounded(items_a_second)}
+
+
+def rounded(number: float) -> str:
+    """Say a number with the digits that mean something."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -1,0 +1,1 @@
+"""What `{% load upkeep %}` brings into templates."""

@@ -1,0 +1,83 @@
+"""`{% load upkeep %}`: runs in templates, ours and those of the project."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import template
+from django.urls import reverse
+
+from upkeep.runs import words
+from upkeep.runs.progress import Progress
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from django.template import Context
+
+    from upkeep.runs.models import Run
+
+register = template.Library()
+
+STARTED = "upkeep-scripts"
+
+
+@register.inclusion_tag("upkeep/progress_tag.html", takes_context=True)
+def upkeep_progress(
+    context: Context, run: Run, *, scripts: bool = True
+) -> dict[str, Any]:
+    """
+    Show how far a run is, and go on showing it: `{% upkeep_progress run %}`.
+
+    Whoever asked for the run may watch it, and whoever may see all runs. `scripts` is
+    False in pages that have htmx already.
+    """
+    first = not context.render_context.get(STARTED)
+    context.render_context[STARTED] = True
+    return {
+        "run": run,
+        "progress": Progress(run),
+        "is_live": run.is_active,
+        "address": reverse("upkeep:run-progress", args=[run.pk]),
+        "live_id": f"upkeep-run-{run.pk}",
+        "version": "",
+        "scripts": scripts and first,
+    }
+
+
+@register.filter
+def progress(run: Run) -> Progress:
+    """Return the numbers of a run."""
+    return Progress(run)
+
+
+@register.filter
+def status_template(run: Run) -> str:
+    """Return the name of the template that says where the run stands."""
+    return f"upkeep/runs/status/{run.status}.html"
+
+
+@register.filter
+def label_parts(label: str) -> tuple[str, str]:
+    """Return the app's half of a label, and the task's."""
+    app, _, name = label.rpartition(".")
+    return app, name
+
+
+@register.filter
+def duration(time: timedelta) -> str:
+    """Say how long something takes."""
+    return words.duration(time)
+
+
+@register.filter
+def rate(items_a_second: float) -> str:
+    """Say how fast something goes."""
+    return words.rate(items_a_second)
+
+
+@register.filter
+def compact(value: Any) -> str:
+    """Return JSON in one line."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""The pages: nothing imports them but the list of their addresses."""

@@ -1,0 +1,171 @@
+"""Who may do what on the pages. Nothing is open to whoever has no permission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.translation import gettext as _
+
+from upkeep.databases import home
+from upkeep.exceptions import TaskNotFound
+from upkeep.runs.models import Run
+from upkeep.tasks import registry
+from upkeep.web import csp
+from upkeep.web.answers import NOT_FOUND, REFUSED, refuse, wants_json, wants_part
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
+    from upkeep.tasks.base import Task
+
+SEE = "upkeep.view_run"
+START = "upkeep.run_task"
+STEER = "upkeep.control_run"
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def guarded(permission: str | None) -> Callable[[View[P]], View[P]]:
+    """
+    Let in who is logged in and has the permission; every view of ours wears this.
+
+    Who is not logged in is sent to do so from a page, and refused by all else. With
+    None the view itself decides, by what it raises.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def wrapped(
+            request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            try:
+                response = _login(request)
+                if response is None:
+                    if permission:
+                        require(request, permission)
+                    response = view(request, *args, **kwargs)
+            except PermissionDenied as error:
+                response = refuse(request, REFUSED, str(error))
+            except Http404 as error:
+                response = refuse(request, NOT_FOUND, str(error))
+            csp.protect(response)
+            add_never_cache_headers(response)
+            patch_vary_headers(response, ["Accept", "HX-Request"])
+            return response
+
+        wrapped.guard = permission  # type: ignore[attr-defined]
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def user_of(request: HttpRequest) -> AbstractUser:
+    """Return who asks; nobody, in a project without logins."""
+    return getattr(request, "user", None) or AnonymousUser()  # type: ignore[return-value]
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raise PermissionDenied where the one who asks lacks the permission."""
+    if not user_of(request).has_perm(permission):
+        raise PermissionDenied(
+            _("You lack the permission %(permission)s. Ask an administrator for it.")
+            % {"permission": permission}
+        )
+
+
+def may_use(request: HttpRequest, task: type[Task] | None) -> bool:
+    """Tell whether one has the permission that the task itself asks for."""
+    if task is None or task.permission is None:
+        return True
+    return user_of(request).has_perm(task.permission)
+
+
+def find_task(request: HttpRequest, label: str) -> type[Task] | None:
+    """
+    Return the task; None where only its runs are left.
+
+    Raises Http404, or PermissionDenied where the task asks for more.
+    """
+    try:
+        task = registry.get(label)
+    except TaskNotFound as error:
+        if not Run.objects.using(home()).filter(task=label).exists():
+            raise Http404(str(error)) from error
+        return None
+    if task.permission:
+        require(request, task.permission)
+    return task
+
+
+def find_run(request: HttpRequest, pk: int) -> Run:
+    """
+    Return the run.
+
+    Raises Http404, or PermissionDenied where its task asks for more.
+    """
+    run = look_up_run(pk)
+    _require_own_permission(request, run)
+    return run
+
+
+def look_up_run(pk: int) -> Run:
+    """Return the run, whoever asks. Raises Http404."""
+    run = Run.objects.using(home()).filter(pk=pk).select_related("requested_by").first()
+    if run is None:
+        raise Http404(_("There is no run %(number)s.") % {"number": pk})
+    return run
+
+
+def require_view(request: HttpRequest, run: Run) -> None:
+    """Raise PermissionDenied where the one who asks may not see the run."""
+    require(request, SEE)
+    _require_own_permission(request, run)
+
+
+def _require_own_permission(request: HttpRequest, run: Run) -> None:
+    try:
+        permission = run.task_class.permission
+    except TaskNotFound:  # Nobody is left to ask for more.
+        return
+    if permission:
+        require(request, permission)
+
+
+def _login(request: HttpRequest) -> HttpResponse | None:
+    """Return what is said to who is not logged in."""
+    if user_of(request).is_authenticated:
+        return None
+    if request.method != "GET" or wants_json(request) or wants_part(request):
+        raise PermissionDenied(_("Log in first."))
+    url = login_url()
+    if url is None:
+        raise PermissionDenied(
+            _("This project has no page to log in: set LOGIN_URL, or add the admin.")
+        )
+    return redirect_to_login(request.get_full_path(), url)
+
+
+def login_url() -> str | None:
+    """Return where one logs in: LOGIN_URL, else the admin; None where neither works."""
+    try:
+        url = resolve_url(settings.LOGIN_URL)
+        if not urlsplit(url).netloc:
+            resolve(urlsplit(url).path)
+    except (NoReverseMatch, Resolver404):
+        try:
+            return reverse("admin:login")
+        except NoReverseMatch:
+            return None
+    return url

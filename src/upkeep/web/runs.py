@@ -1,0 +1,164 @@
+"""Pages of a run, and what one can wish of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from upkeep.databases import home
+from upkeep.exceptions import AlreadyActive, InvalidTransition
+from upkeep.runs.events import Event
+from upkeep.runs.facts import facts, label, parameters_in_words
+from upkeep.runs.models import CANCEL, PAUSE, RESUME
+from upkeep.runs.progress import Progress
+from upkeep.runs.status import Status
+from upkeep.runs.why import why
+from upkeep.web.access import (
+    SEE,
+    STEER,
+    find_run,
+    guarded,
+    look_up_run,
+    require_view,
+    user_of,
+)
+from upkeep.web.answers import (
+    CONFLICT,
+    data,
+    page,
+    run_in_full,
+    url_of,
+    wants_json,
+    wants_part,
+    with_query,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+    from upkeep.runs.models import Run
+
+EVENTS = 50
+
+# No error and no parameter: who waits for a report need not be who runs the project.
+TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
+
+
+@require_safe
+@guarded(SEE)
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show where a run stands, why it does not move, and its story."""
+    return _show(request, find_run(request, pk))
+
+
+@require_POST
+@guarded(STEER)
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a run after the item in hand; it keeps its place."""
+    found = find_run(request, pk)
+    return _wish(request, found, found.pause)
+
+
+@require_POST
+@guarded(STEER)
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a run go on."""
+    found = find_run(request, pk)
+    return _wish(request, found, found.resume)
+
+
+@require_POST
+@guarded(STEER)
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a run after the item in hand, for good."""
+    found = find_run(request, pk)
+    return _wish(request, found, found.cancel)
+
+
+@require_safe
+@guarded(None)
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show how far a run is to those who may see runs, and to who asked for it."""
+    found = look_up_run(pk)
+    if found.requested_by_id != user_of(request).pk:
+        require_view(request, found)
+    if wants_json(request):
+        return data({key: facts(found)[key] for key in TOLD_TO_ITS_OWNER})
+    return page(
+        request,
+        "progress",
+        _progress_context(found) | {"live_id": f"upkeep-run-{found.pk}"},
+        address=reverse("upkeep:run-progress", args=[found.pk]),
+        state=facts(found),
+    )
+
+
+def _progress_context(run: Run) -> dict[str, Any]:
+    """Return what the templates of the progress are to know."""
+    return {"run": run, "progress": Progress(run), "is_live": run.is_active}
+
+
+def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpResponse:
+    try:
+        grant(by=user_of(request))
+    except (InvalidTransition, AlreadyActive) as error:
+        run.refresh_from_db()
+        return _show(request, run, status=CONFLICT, refusal=str(error))
+    if wants_json(request) or wants_part(request):
+        return _show(request, run)
+    return redirect(url_of(run))
+
+
+def _show(
+    request: HttpRequest, run: Run, *, status: int = 200, refusal: str = ""
+) -> HttpResponse:
+    if wants_json(request):
+        error = {"error": refusal} if refusal else {}
+        return data(run_in_full(run) | error, status=status)
+    reason = why(run)
+    events, earlier = _page_of(run, request.GET.get("before", ""))
+    state = [facts(run), reason, refusal, [event.pk for event in events]]
+    context = _progress_context(run) | {
+        "label": label(run),
+        "why": reason,
+        "refusal": refusal,
+        "events": events,
+        "earlier": earlier,
+        "before": request.GET.get("before", ""),
+        "parameters": parameters_in_words(run),
+        "metadata": json.dumps(run.metadata, indent=2, ensure_ascii=False),
+        "result": json.dumps(run.result, indent=2, ensure_ascii=False),
+        "wishes": _wishes(run) if user_of(request).has_perm(STEER) else [],
+    }
+    return page(
+        request,
+        "runs/detail",
+        context,
+        address=with_query(url_of(run), before=context["before"]),
+        state=state,
+        status=status,
+    )
+
+
+def _wishes(run: Run) -> list[str]:
+    """Return what one can wish of a run, where that would change something."""
+    status = Status(run.status)
+    tables = {"pause": PAUSE, "resume": RESUME, "cancel": CANCEL}
+    return [
+        name for name, goals in tables.items() if goals.get(status, status) != status
+    ]
+
+
+def _page_of(run: Run, before: str) -> tuple[list[Event], int | None]:
+    """Return the latest events, newest first, and behind which the earlier begin."""
+    events = Event.objects.using(home()).filter(run=run).order_by("-pk")
+    if before.isdecimal():
+        events = events.filter(pk__lt=int(before))
+    found = list(events[: EVENTS + 1])
+    return found[:EVENTS], found[EVENTS - 1].pk if len(found) > EVENTS else None

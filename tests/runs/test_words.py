@@ -1,0 +1,30 @@
+"""Durations and rates in words."""
+
+from datetime import timedelta
+
+import pytest
+
+from upkeep.runs import words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+        (86400 * 3 + 4 * 3600 + 59, "3 d 4 h"),
+    ],
+)
+def test_durations_have_their_two_largest_units(seconds: float, said: str) -> None:
+    assert words.duration(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(52110.4, "52,110 a second"), (9.97, "10 a second"), (0.0213, "0.021 a second")],
+)
+def test_rates_have_as_many_digits_as_mean_something(rate: float, said: str) -> None:
+    assert words.rate(rate) == said
