@@ -28,7 +28,7 @@ class Progress:
 
     @property
     def reached(self) -> int:
-        """How far the bar stands, of its total, or of 1 where there is nothing to do."""
+        """How far the bar stands, of its total, or of 1 where that is none."""
         return min(self.done, self.total) if self.total else 1
 
     @property
