@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SYNC := $(VENV)/bin/uv sync --quiet --frozen --inexact --no-default-groups --python $(RUN)
 
-.PHONY: help demo test matrix bench
+.PHONY: help demo serve test matrix bench screenshots
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make.
@@ -15,6 +15,10 @@ help: ## Say what there is to make.
 demo: $(VENV)/bin/uv ## Import and backfill 336,776 real rows with a real worker.
 	@$(SYNC) --group example
 	@$(RUN) example/demo.py
+
+serve: $(VENV)/bin/uv ## Look at the pages, with a worker and some real rows.
+	@$(SYNC) --group example
+	@$(RUN) example/serve.py
 
 test: $(VENV)/bin/uv ## Run every check, and the suite on every database.
 	@$(SYNC) --group dev
@@ -27,6 +31,10 @@ matrix: $(VENV)/bin/uv ## Run the suite on every supported Python and Django fou
 bench: $(VENV)/bin/uv ## Measure against loops written by hand.
 	@$(SYNC) --group test
 	@$(RUN) -m benchmarks
+
+screenshots: $(VENV)/bin/uv ## Take pictures of every page in every state.
+	@$(SYNC) --group test
+	@$(RUN) -m tools.screenshots $(STATES)
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Upkeep needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.11 …" % sys.version_info[:2])'

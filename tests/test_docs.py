@@ -30,6 +30,7 @@ from upkeep.management.verbs import VERBS
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
 from upkeep.runs.status import Status
 from upkeep.tasks import registry
+from upkeep.urls import urlpatterns
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
@@ -166,6 +167,15 @@ def test_every_attribute_of_a_task_is_there_with_its_default() -> None:
     names = [name for name, hint in hints.items() if str(hint).startswith("ClassVar")]
     settable = {name: getattr(Task, name) for name in names if name != "fields"}
     assert defaults("attribute") == settable
+
+
+def test_every_address_is_there_with_its_name() -> None:
+    told = {address: cells[0] for address, cells in table("address").items()}
+    known = {
+        f"`upkeep/{re.sub('<[a-z]+:', '<', str(each.pattern))}`": f"`upkeep:{each.name}`"
+        for each in urlpatterns
+    }
+    assert told == known
 
 
 def test_a_job_differs_as_it_says() -> None:

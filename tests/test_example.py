@@ -1,10 +1,17 @@
 """The example project: its tasks, and the count that checks them."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
 import pytest
 from django.db import connection
@@ -135,3 +142,77 @@ def test_a_flight_cannot_be_imported_twice(project: Project) -> None:
 def test_a_file_without_the_columns_is_refused(project: Project) -> None:
     output = project.import_csv("flights.ImportFlights", AIRPORTS, status=2)
     assert "time_hour" in output
+
+
+class TestServe:
+    """`make serve` shows the pages, and leaves nothing behind."""
+
+    @pytest.fixture
+    def server(self, project: Project) -> Iterator[subprocess.Popen[str]]:
+        server = subprocess.Popen(
+            [sys.executable, "serve.py"],
+            cwd=EXAMPLE,
+            env=os.environ | {"FLIGHTS_DATA": str(project.data)},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        yield server
+        server.terminate()
+        server.communicate(timeout=40)
+
+    @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+    def test_stops_with_its_worker(
+        self, server: subprocess.Popen[str], stop: signal.Signals
+    ) -> None:
+        told = self.words(server)
+        children = self.children(server)
+        assert children
+
+        with urlopen(told["address"]) as page:  # noqa: S310 - the address of ours
+            assert "Log in" in page.read().decode()
+        with urlopen(urljoin(told["address"], "/static/upkeep/upkeep.css")) as file:  # noqa: S310
+            assert file.headers["Content-Type"] == "text/css"
+
+        server.send_signal(stop)
+        assert server.wait(timeout=40) == (0 if stop == signal.SIGINT else 143)
+        assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+        with pytest.raises(URLError):
+            urlopen(told["address"])  # noqa: S310
+
+    def test_tells_how_to_log_in(
+        self, server: subprocess.Popen[str], project: Project
+    ) -> None:
+        told = self.words(server)
+        check = "from django.contrib.auth import authenticate; print(authenticate("
+        check += f"username={told['user']!r}, password={told['password']!r}))"
+        assert "upkeep" in project.manage("shell", "-c", check)
+
+    def words(self, server: subprocess.Popen[str]) -> dict[str, str]:
+        """Wait until it says where it is, and how to log in."""
+        assert server.stdout
+        text = ""
+        while "Ctrl-C" not in text:
+            line = server.stdout.readline()
+            assert line, text
+            text += line
+        found = re.search(
+            r"(?P<address>http://\S+)\s+Log in as (?P<user>\w+) with the password "
+            r"(?P<password>\S+)",
+            text,
+        )
+        assert found, text
+        return found.groupdict()
+
+    def children(self, server: subprocess.Popen[str]) -> set[int]:
+        """Return the processes that the server has started, and they in their turn."""
+        parents = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # it ended while we looked
+                parents[int(path.parent.name)] = int(
+                    path.read_text().rpartition(")")[2].split()[1]
+                )
+        family = {server.pid}
+        while more := {pid for pid, of in parents.items() if of in family} - family:
+            family |= more
+        return family - {server.pid}

@@ -6,14 +6,19 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.cookiejar import CookieJar
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import django
 import pytest
@@ -27,8 +32,9 @@ NOT_TYPED = {
     "$ python manage.py upkeep run flights.ClassifyDelays --follow": (
         "it is from the output of the demo; the example has tests of its own"
     ),
-    "$ python -m pip install django-upkeep": "the suite runs where it is installed",
 }
+
+OF_THE_PROJECT = ("settings.py", "urls.py")
 
 POSTS = 10_000
 PATIENCE = 60.0  # seconds, for what takes a few
@@ -52,6 +58,10 @@ class Post(models.Model):
         if SLOWLY.exists():
             sleep(0.002)
         super().save(**options)
+"""
+SUPERUSER = """\
+from django.contrib.auth.models import User
+User.objects.create_superuser("ada", "ada@example.com", "lovelace")
 """
 POSTS_WITHOUT_SLUG = f"""\
 from blog.models import Post
@@ -89,6 +99,7 @@ class Reader:
         self.folder = folder
         self.slowly = folder / "blog" / "slowly"
         self.terminals: list[subprocess.Popen[bytes]] = []
+        self.host = f"127.0.0.1:{free_port()}"
 
     # What was there before
 
@@ -101,6 +112,7 @@ class Reader:
         self.type("python manage.py makemigrations blog")
         self.type("python manage.py migrate")
         self.shell(POSTS_WITHOUT_SLUG)
+        self.shell(SUPERUSER)
         self.slowly.touch()
 
     # What README says
@@ -111,7 +123,7 @@ class Reader:
             for command, answer in block.commands():
                 self.give(command, answer)
         elif named := re.match(r"# (\S+\.py)\n", block.text):
-            folder = "mysite/" if named[1] == "settings.py" else ""
+            folder = "mysite/" if named[1] in OF_THE_PROJECT else ""
             self.write(folder + named[1], fit_for_this_django(block.text))
         else:
             self.shell(block.text)
@@ -120,6 +132,8 @@ class Reader:
         """Give a command, and see that it says what README says that it does."""
         if command.endswith("upkeep worker"):
             self.open_terminal(command)
+        elif command.endswith("runserver"):
+            self.open_terminal(f"{command} --noreload {self.host}")
         elif " upkeep run " in command:
             self.open_terminal(command)
             self.wait_until_under_way()
@@ -134,7 +148,7 @@ class Reader:
     def write(self, path: str, text: str) -> None:
         """Add to a file, or replace one that `startapp` left empty."""
         file = self.folder / path
-        before = file.read_text() if path.endswith("settings.py") else ""
+        before = file.read_text() if path.endswith(OF_THE_PROJECT) else ""
         file.write_text(before + text)
 
     def shell(self, code: str) -> None:
@@ -219,6 +233,59 @@ def fit_for_this_django(text: str) -> str:
     return re.sub(r"^.*# on Django 5\.2 only.*\n", "", text, flags=re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a browser shows."""
+
+    url: str
+    text: str
+
+
+class Browser:
+    """As much of a browser as forms need: cookies, redirects and hidden fields."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.cookies = CookieJar()
+        self.opener = build_opener(HTTPCookieProcessor(self.cookies))
+
+    def log_in(self, username: str, password: str) -> None:
+        """Go where a page sends one who is not logged in, and log in there."""
+        page = self.get("/upkeep/")
+        assert "/admin/login/" in page.url
+        path = page.url.removeprefix(self.site)
+        page = self.post(path, username=username, password=password)
+        assert page.url == f"{self.site}/upkeep/", page.text
+
+    def get(self, path: str) -> Page:
+        """Open a page."""
+        return self._open(path)
+
+    def post(self, path: str, **fields: object) -> Page:
+        """Send the form of a page, and go where that leads."""
+        self.get(path)
+        (token,) = [each.value for each in self.cookies if each.name == "csrftoken"]
+        data = urlencode(fields | {"csrfmiddlewaretoken": token})
+        return self._open(path, data.encode())
+
+    def _open(self, path: str, data: bytes | None = None) -> Page:
+        deadline = monotonic() + PATIENCE
+        while True:
+            try:
+                with self.opener.open(self.site + path, data, PATIENCE) as answer:
+                    return Page(url=answer.url, text=answer.read().decode())
+            except HTTPError:
+                raise
+            except URLError:  # The server is still starting.
+                assert monotonic() < deadline
+                sleep(0.05)
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])
+
+
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     reader = Reader(tmp_path)
@@ -236,7 +303,12 @@ def test_who_types_it_all_gets_what_it_says(reader: Reader) -> None:
         if block.first_line not in NOT_TYPED:
             reader.follow(block)
 
-    reader.type("python manage.py upkeep status 2 --follow")  # the one from Python
+    browser = Browser(f"http://{reader.host}")
+    browser.log_in("ada", "lovelace")
+    page = browser.post("/upkeep/tasks/blog.FillSlugs/", length=41)
+    assert page.url.endswith("/upkeep/runs/2/")
+    reader.type("python manage.py upkeep status 2 --follow")
+    assert "Succeeded after" in browser.get("/upkeep/runs/2/").text
 
     runs = reader.query("SELECT status, done FROM upkeep_run ORDER BY id")
     assert runs == [("succeeded", POSTS), ("succeeded", 0)]

@@ -12,12 +12,17 @@ PACKAGES = {
     "postgresql": "initdb",
     "mariadb-server": "mariadbd",
     "redis-server": "redis-server",
+    "chromium": "chromium",
 }
 
 
-def provide() -> None:
-    """Install what is missing where we may; otherwise say what is, and stop."""
-    wanted = missing()
+def provide(*packages: str) -> None:
+    """
+    Install what is missing where we may; otherwise say what is, and stop.
+
+    Where none are named, all packages are wanted.
+    """
+    wanted = missing(*packages)
     if not wanted:
         return
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
@@ -27,16 +32,17 @@ def provide() -> None:
         environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
         subprocess.run([*apt, "apt-get", "--quiet", "update"], check=False)
         subprocess.run([*apt, *environment, *install], check=False)
-    if still := missing():
+    if still := missing(*packages):
         sys.exit(
             f"The tests need {', '.join(still)}, which cannot be installed from here.\n"
             f"On Debian and Ubuntu: sudo apt-get update && sudo {' '.join(install)}"
         )
 
 
-def missing() -> list[str]:
-    """Return the packages whose program is not found."""
-    return [package for package, name in PACKAGES.items() if not present(name, package)]
+def missing(*packages: str) -> list[str]:
+    """Return the packages whose program is not found, of those named or of all."""
+    wanted = packages or PACKAGES
+    return [package for package in wanted if not present(PACKAGES[package], package)]
 
 
 def present(name: str, package: str) -> bool:

@@ -8,7 +8,7 @@ app_name = "upkeep"
 
 urlpatterns = [
     path("", tasks.task_list, name="task-list"),
-    path("tasks/<str:label>/", tasks.task, name="task"),
+    path("tasks/<path:label>/", tasks.task, name="task"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/pause/", runs.pause, name="run-pause"),
     path("runs/<int:pk>/resume/", runs.resume, name="run-resume"),

@@ -45,6 +45,11 @@ class Entry:
             return "new"
         return "active" if self.active else "completed"
 
+    @property
+    def others(self) -> int:
+        """How many runs are active beside `run`."""
+        return max(self.active - 1, 0)
+
 
 def overview(tasks: Sequence[type[Task]] | None = None) -> dict[str, list[Entry]]:
     """
@@ -117,7 +122,8 @@ def _latest_runs(labels: Sequence[str], ids: set[int]) -> dict[str, Run]:
         conditions.append(Q(pk__in=ids))
     for start in range(0, len(conditions), AT_ONCE):
         some = reduce(or_, conditions[start : start + AT_ONCE])
-        runs |= {run.task: run for run in Run.objects.using(home()).filter(some)}
+        found = Run.objects.using(home()).filter(some).select_related("requested_by")
+        runs |= {run.task: run for run in found}
     return runs
 
 

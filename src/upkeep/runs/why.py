@@ -29,9 +29,6 @@ ON_ITS_WAY = timedelta(seconds=5)
 # An item that takes longer is worth a word, for nothing moves meanwhile.
 LONG_FOR_AN_ITEM = timedelta(seconds=10)
 
-# The moves by which a run comes to be paused.
-WISHES = {Status.PAUSING, Status.PAUSED}
-
 START_ONE = "manage.py upkeep worker"
 
 
@@ -110,7 +107,10 @@ def _why_held(run: Run) -> str:
 
 
 def _why_paused(run: Run) -> str:
-    actor = _look_around(run)["actor"]
+    around = _look_around(run)
+    # Where a worker had it, that one made the move, but somebody else wished for it.
+    wished = around["status_before"] == Status.PAUSING
+    actor = around["actor_before"] if wished else around["actor"]
     by = _("Paused by %(actor)s.") % {"actor": actor} if actor else _("Paused.")
     return f"{by} " + _("It keeps its place until somebody resumes it.")
 
@@ -118,15 +118,18 @@ def _why_paused(run: Run) -> str:
 def _look_around(run: Run) -> Mapping[str, Any]:
     """Ask the database what else there is to know, in one query."""
     moves = Event.objects.filter(run=OuterRef("pk"), kind=Event.Kind.MOVE)
-    wishes = moves.filter(status__in=WISHES).exclude(actor="")
+    last = moves.order_by("-pk")
+    before = last.exclude(status=Status.PAUSED)
     same_queue = {"backend": run.backend, "name": run.queue}
     return (
         Run.objects.using(home())
         .filter(pk=run.pk)
         .values(
             now=Now(),
-            since=Subquery(moves.order_by("-pk").values("created_at")[:1]),
-            actor=Subquery(wishes.order_by("-pk").values("actor")[:1]),
+            since=Subquery(last.values("created_at")[:1]),
+            actor=Subquery(last.values("actor")[:1]),
+            status_before=Subquery(before.values("status")[:1]),
+            actor_before=Subquery(before.values("actor")[:1]),
             beat=F("lease__until"),
             taken_at=Subquery(Queue.objects.filter(**same_queue).values("taken_at")),
             busy=Subquery(_busy(run)),

@@ -130,8 +130,8 @@ class Task:
     see the task on a page, to start it, and to steer its runs.
     """
 
-    do_not_call_in_templates: ClassVar[bool] = True
-    """Django's templates would otherwise make a task of every class they meet."""
+    # Django's templates would otherwise make a task of every class they meet.
+    do_not_call_in_templates = True
 
     fields: ClassVar[dict[str, Field]] = {}
     """The parameters, by name and in the order of declaration."""

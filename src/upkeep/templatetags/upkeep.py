@@ -33,8 +33,10 @@ def upkeep_progress(
     Whoever asked for the run may watch it, and whoever may see all runs. `scripts` is
     False in pages that have htmx already.
     """
-    first = not context.render_context.get(STARTED)
-    context.render_context[STARTED] = True
+    # What is written on top of it is forgotten at the end of an included template.
+    whole_page: Any = context.render_context.dicts[0]
+    first = STARTED not in whole_page
+    whole_page[STARTED] = True
     return {
         "run": run,
         "progress": Progress(run),

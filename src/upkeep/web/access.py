@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
@@ -11,13 +11,20 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import resolve_url
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.urls import (
+    NoReverseMatch,
+    Resolver404,
+    get_script_prefix,
+    resolve,
+    reverse,
+)
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_protect
 
-from upkeep.databases import home
+from upkeep.databases import home, storable
 from upkeep.exceptions import TaskNotFound
 from upkeep.runs.models import Run
 from upkeep.tasks import registry
@@ -33,29 +40,41 @@ SEE = "upkeep.view_run"
 START = "upkeep.run_task"
 STEER = "upkeep.control_run"
 
+SAFE = ("GET", "HEAD")
+
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def guarded(permission: str | None) -> Callable[[View[P]], View[P]]:
+def guarded(
+    *permissions: str, methods: Sequence[str] = SAFE
+) -> Callable[[View[P]], View[P]]:
     """
-    Let in who is logged in and has the permission; every view of ours wears this.
+    Let in who is logged in and has the permissions; every view of ours wears this.
 
-    Who is not logged in is sent to do so from a page, and refused by all else. With
-    None the view itself decides, by what it raises.
+    Who is not logged in is sent to do so from a page, and refused by all else. Without
+    permissions the view itself decides, by what it raises.
     """
 
     def decorate(view: View[P]) -> View[P]:
+        @csrf_protect  # Whatever MIDDLEWARE says.
+        def permitted(
+            request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            for permission in permissions:
+                require(request, permission)
+            return view(request, *args, **kwargs)
+
         @wraps(view)
         def wrapped(
             request: HttpRequest, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponse:
             try:
-                response = _login(request)
-                if response is None:
-                    if permission:
-                        require(request, permission)
-                    response = view(request, *args, **kwargs)
+                response = (
+                    _wrong_method(request, methods)
+                    or _login(request)
+                    or permitted(request, *args, **kwargs)
+                )
             except PermissionDenied as error:
                 response = refuse(request, REFUSED, str(error))
             except Http404 as error:
@@ -65,7 +84,7 @@ def guarded(permission: str | None) -> Callable[[View[P]], View[P]]:
             patch_vary_headers(response, ["Accept", "HX-Request"])
             return response
 
-        wrapped.guard = permission  # type: ignore[attr-defined]
+        wrapped.guard = permissions  # type: ignore[attr-defined]
         return wrapped  # type: ignore[return-value]
 
     return decorate
@@ -101,7 +120,7 @@ def find_task(request: HttpRequest, label: str) -> type[Task] | None:
     try:
         task = registry.get(label)
     except TaskNotFound as error:
-        if not Run.objects.using(home()).filter(task=label).exists():
+        if not Run.objects.using(home()).filter(task=storable(label)).exists():
             raise Http404(str(error)) from error
         return None
     if task.permission:
@@ -143,12 +162,17 @@ def _require_own_permission(request: HttpRequest, run: Run) -> None:
         require(request, permission)
 
 
+def _wrong_method(request: HttpRequest, methods: Sequence[str]) -> HttpResponse | None:
+    """Return what is said to who comes by another method than the view knows."""
+    return None if request.method in methods else HttpResponseNotAllowed(methods)
+
+
 def _login(request: HttpRequest) -> HttpResponse | None:
     """Return what is said to who is not logged in."""
     # A project without logins has no `user` either.
     if getattr(request, "user", AnonymousUser()).is_authenticated:
         return None
-    if request.method != "GET" or wants_json(request) or wants_part(request):
+    if request.method not in SAFE or wants_json(request) or wants_part(request):
         raise PermissionDenied(_("Log in first."))
     url = login_url()
     if url is None:
@@ -163,7 +187,8 @@ def login_url() -> str | None:
     try:
         url = resolve_url(settings.LOGIN_URL)
         if not urlsplit(url).netloc:
-            resolve(urlsplit(url).path)
+            path = urlsplit(url).path
+            resolve("/" + path.removeprefix(get_script_prefix()).removeprefix("/"))
     except (NoReverseMatch, Resolver404):
         try:
             return reverse("admin:login")

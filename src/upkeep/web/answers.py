@@ -106,6 +106,13 @@ def with_query(url: str, **values: str) -> str:
     return f"{url}?{query}" if query else url
 
 
+def before_of(request: HttpRequest) -> str:
+    """Return the number behind which the page to show begins; "" for the first."""
+    before = request.GET.get("before", "")
+    # No id is longer, and Python refuses to read numbers of thousands of digits.
+    return before if before.isdecimal() and len(before) < 20 else ""
+
+
 def _version(state: Any) -> str:
     text = json.dumps(state, sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:16]

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.utils import ErrorDict
+from django.utils.datastructures import MultiValueDict
 
-from upkeep.tasks.masks import masked_names
+from upkeep.tasks.masks import mask_text, masked_names, secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from django.http import HttpRequest
+    from django.http import HttpRequest, QueryDict
 
     from upkeep.tasks.base import Task
+
+
+ONE_LINE = {forms.TextInput, forms.NumberInput, forms.EmailInput, forms.URLInput}
 
 
 class ParameterForm(forms.Form):
@@ -27,6 +31,12 @@ class ParameterForm(forms.Form):
     finds wrong is shown here.
     """
 
+    masked: frozenset[str] = frozenset()
+    """Fields that come back empty, whatever was filled in."""
+
+    unsaid: frozenset[str] = frozenset()
+    """Those of them that have a value already, for who leaves them empty."""
+
     refusals: Mapping[str, Sequence[str]] = {}
 
     def full_clean(self) -> None:
@@ -34,51 +44,86 @@ class ParameterForm(forms.Form):
         self._errors = ErrorDict(renderer=self.renderer)
         self.cleaned_data = {}
         for name, sentences in self.refusals.items():
-            key = name if name in self.fields else NON_FIELD_ERRORS
-            errors = self._errors.setdefault(
-                key, self.error_class(renderer=self.renderer)
-            )
-            errors.extend(sentences)
+            if name in self.fields and self.fields[name].widget.is_hidden:
+                self._blame(NON_FIELD_ERRORS, [f"{name}: {each}" for each in sentences])
+            else:
+                key = name if name in self.fields else NON_FIELD_ERRORS
+                self._blame(key, sentences)
+
+    def _blame(self, key: str, sentences: Sequence[str]) -> None:
+        no_errors = self.error_class(renderer=self.renderer)
+        self._errors.setdefault(key, no_errors).extend(sentences)
 
     def refuse(self, refusals: Mapping[str, Sequence[str]]) -> None:
         """Show what is wrong, beside the fields where it is."""
-        self.refusals = refusals
+        secrets = secrets_of(self.given, self.masked)
+        self.refusals = {
+            name: [mask_text(sentence, secrets) for sentence in sentences]
+            for name, sentences in refusals.items()
+        }
         self.full_clean()
 
     @property
     def given(self) -> dict[str, Any]:
         """What was filled in, for the task to clean."""
-        return {field.name: field.data for field in self}
+        return {
+            field.name: field.data
+            for field in self
+            if field.data or field.name not in self.unsaid
+        }
 
 
 def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
     """Return the form: filled in by POST, or with values that the address names."""
+    masked = masked_names(task.fields, task.masked)
     form_class: type[ParameterForm] = type(
-        "TaskForm", (ParameterForm,), _fields_of(task)
+        "TaskForm", (ParameterForm,), _fields_of(task, masked)
+    )
+    form_class.masked = masked
+    form_class.unsaid = frozenset(
+        name for name in masked if task.fields[name].initial is not None
     )
     if request.method == "POST":
         return form_class(request.POST, request.FILES, label_suffix="")
-    return form_class(initial=_named_by(request, task), label_suffix="")
+    return form_class(initial=_named_by(request, task, masked), label_suffix="")
 
 
-def _fields_of(task: type[Task]) -> dict[str, forms.Field]:
+def _fields_of(task: type[Task], masked: Collection[str]) -> dict[str, forms.Field]:
     fields = deepcopy(task.fields)
-    for name in masked_names(fields, task.masked):
-        field = fields[name]
-        if type(field.widget) is forms.TextInput:
-            # Nobody reads it over a shoulder, nor in a page that comes back.
-            field.widget = forms.PasswordInput(
-                {**field.widget.attrs, "autocomplete": "off"}
-            )
-        field.initial = None
+    for name in masked:
+        _hide(fields[name])
     return dict(fields)
 
 
-def _named_by(request: HttpRequest, task: type[Task]) -> dict[str, Any]:
+def _hide(field: forms.Field) -> None:
+    """Let nobody read a value over a shoulder, nor in a page that comes back."""
+    if type(field.widget) in ONE_LINE:
+        attributes = {**field.widget.attrs, "autocomplete": "off"}
+        field.widget = forms.PasswordInput(attributes)
+    if field.initial is not None:
+        field.initial, field.required = None, False
+    field.prepare_value = _nothing  # type: ignore[method-assign]
+
+
+def _nothing(value: Any) -> None:
+    """Be what is shown of any value."""
+
+
+def _named_by(
+    request: HttpRequest, task: type[Task], masked: Collection[str]
+) -> dict[str, Any]:
     """Return values from the address; what is masked does not belong there."""
-    hidden = masked_names(task.fields, task.masked)
     return {
-        name: field.widget.value_from_datadict(request.GET, {}, name)
+        name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
         for name, field in task.fields.items()
-        if name in request.GET and name not in hidden
+        if name not in masked and _is_named(field.widget, request.GET, name)
     }
+
+
+def _is_named(widget: forms.Widget, query: QueryDict, name: str) -> bool:
+    """Tell whether the address has a value, be it in parts, such as name_0, name_1."""
+    if name in query:
+        return True
+    # A box that is not ticked is not named anywhere; such a widget says so to nothing.
+    knows = widget.value_omitted_from_data({}, MultiValueDict(), name)
+    return knows and not widget.value_omitted_from_data(query, MultiValueDict(), name)

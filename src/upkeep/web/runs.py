@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidTransition
+from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
@@ -28,6 +27,7 @@ from upkeep.web.access import (
 )
 from upkeep.web.answers import (
     CONFLICT,
+    before_of,
     data,
     page,
     run_in_full,
@@ -50,39 +50,34 @@ EVENTS = 50
 TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
 
 
-@require_safe
 @guarded(SEE)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where a run stands, why it does not move, and its story."""
     return _show(request, find_run(request, pk))
 
 
-@require_POST
-@guarded(STEER)
+@guarded(SEE, STEER, methods=["POST"])
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand; it keeps its place."""
     found = find_run(request, pk)
     return _wish(request, found, found.pause)
 
 
-@require_POST
-@guarded(STEER)
+@guarded(SEE, STEER, methods=["POST"])
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a run go on."""
     found = find_run(request, pk)
     return _wish(request, found, found.resume)
 
 
-@require_POST
-@guarded(STEER)
+@guarded(SEE, STEER, methods=["POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand, for good."""
     found = find_run(request, pk)
     return _wish(request, found, found.cancel)
 
 
-@require_safe
-@guarded(None)
+@guarded()
 def progress(request: HttpRequest, pk: int) -> HttpResponse:
     """Show how far a run is to those who may see runs, and to who asked for it."""
     found = look_up_run(pk)
@@ -107,7 +102,7 @@ def _progress_context(run: Run) -> dict[str, Any]:
 def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpResponse:
     try:
         grant(by=user_of(request))
-    except (InvalidTransition, AlreadyActive) as error:
+    except (InvalidTransition, AlreadyActive, QueueRefused) as error:
         run.refresh_from_db()
         return _show(request, run, status=CONFLICT, refusal=str(error))
     if wants_json(request) or wants_part(request):
@@ -122,7 +117,8 @@ def _show(
         error = {"error": refusal} if refusal else {}
         return data(run_in_full(run) | error, status=status)
     reason = why(run)
-    events, earlier = _page_of(run, request.GET.get("before", ""))
+    before = before_of(request)
+    events, earlier = _page_of(run, before)
     state = [facts(run), reason, refusal, [event.pk for event in events]]
     context = _progress_context(run) | {
         "label": label(run),
@@ -130,7 +126,7 @@ def _show(
         "refusal": refusal,
         "events": events,
         "earlier": earlier,
-        "before": request.GET.get("before", ""),
+        "before": before,
         "parameters": parameters_in_words(run),
         "metadata": json.dumps(run.metadata, indent=2, ensure_ascii=False),
         "result": json.dumps(run.result, indent=2, ensure_ascii=False),
@@ -140,7 +136,7 @@ def _show(
         request,
         "runs/detail",
         context,
-        address=with_query(url_of(run), before=context["before"]),
+        address=with_query(url_of(run), before=before),
         state=state,
         status=status,
     )
@@ -158,7 +154,7 @@ def _wishes(run: Run) -> list[str]:
 def _page_of(run: Run, before: str) -> tuple[list[Event], int | None]:
     """Return the latest events, newest first, and behind which the earlier begin."""
     events = Event.objects.using(home()).filter(run=run).order_by("-pk")
-    if before.isdecimal():
+    if before:
         events = events.filter(pk__lt=int(before))
     found = list(events[: EVENTS + 1])
     return found[:EVENTS], found[EVENTS - 1].pk if len(found) > EVENTS else None

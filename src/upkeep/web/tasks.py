@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
 
 from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
@@ -20,6 +18,7 @@ from upkeep.web.answers import (
     CONFLICT,
     CREATED,
     INVALID,
+    before_of,
     data,
     page,
     run_as_json,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 PAGE = 20
 
 
-@require_safe
 @guarded(SEE)
 def task_list(request: HttpRequest) -> HttpResponse:
     """Show all tasks that one may use, by group."""
@@ -63,8 +61,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     return page(request, "tasks/list", context, address=address, state=state)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@guarded(SEE)
+@guarded(SEE, methods=["GET", "HEAD", "POST"])
 def task(request: HttpRequest, label: str) -> HttpResponse:
     """Show a task with its form and its runs; POST starts a run."""
     found = find_task(request, label)
@@ -77,7 +74,7 @@ def task(request: HttpRequest, label: str) -> HttpResponse:
 def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpResponse:
     require(request, START)
     if task is None:
-        sentence = _("%(label)s is gone from the code.") % {"label": label}
+        sentence = _("The task %(label)s is gone from the code.") % {"label": label}
         return _show(request, label, None, status=CONFLICT, refusal=sentence)
     form = form_of(task, request)
     try:
@@ -105,7 +102,7 @@ def _show(
 ) -> HttpResponse:
     if status != 200 and wants_json(request):
         return _say_no(form, status, refusal)
-    before = request.GET.get("before", "")
+    before = before_of(request)
     runs = _runs_of(label, task)
     active = list(runs.active()[:PAGE])
     ended, further = _page_of(runs.ended(), before)
@@ -151,8 +148,8 @@ def _runs_of(label: str, task: type[Task] | None) -> Any:
 
 def _page_of(runs: Any, before: str) -> tuple[list[Run], int | None]:
     """Return a page of runs, and behind which the next begins; None at the end."""
-    if before.isdecimal():
-        runs = runs.filter(Q(pk__lt=int(before)))
+    if before:
+        runs = runs.filter(pk__lt=int(before))
     found = list(runs[: PAGE + 1])
     return found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None
 

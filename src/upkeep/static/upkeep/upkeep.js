@@ -31,6 +31,28 @@
     }
   });
 
+  // Who goes by keyboard keeps the place when the part around it is exchanged: on the
+  // same link, else (htmx itself sees to what has an id) on the part as a whole.
+  var left = null;
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var focused = document.activeElement;
+    left = event.detail.target.contains(focused) ? focused : null;
+  });
+  document.addEventListener("htmx:afterSettle", function (event) {
+    if (left && document.activeElement === document.body) {
+      var part = event.detail.elt;
+      var same = Array.prototype.find.call(
+        part.querySelectorAll(left.localName),
+        function (each) {
+          return each.tabIndex >= 0 && each.textContent === left.textContent;
+        }
+      );
+      part.tabIndex = -1;
+      (same || part).focus({ preventScroll: true });
+    }
+    left = null;
+  });
+
   // A part that is exchanged every two seconds must not be read aloud each time; that
   // its status is another one must.
   var told = null;

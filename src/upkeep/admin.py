@@ -1,0 +1,169 @@
+"""Upkeep in Django's admin: the runs, to be looked up, and the way to the pages."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.apps.registry import Apps
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseRedirect
+from django.urls import NoReverseMatch, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
+
+from upkeep.databases import home
+from upkeep.runs.facts import parameters_in_words
+from upkeep.runs.models import Run
+from upkeep.runs.progress import Progress
+from upkeep.tasks import registry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
+    from django.utils.safestring import SafeString
+
+SEE = "upkeep.view_run"
+
+
+@admin.register(Run)
+class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """
+    All runs that one may see. Nothing can be changed here.
+
+    A row that is saved by hand would fall between a worker and its lease.
+    """
+
+    list_display = (
+        *("number", "task", "status", "progress"),
+        *("created_at", "requested_by", "on_its_page"),
+    )
+    list_filter = ("status",)
+    list_select_related = ("requested_by",)
+    search_fields = ("task",)
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    # No cursor, which may be made of what is masked, and no token.
+    fields = readonly_fields = (
+        *("task", "status", "progress", "on_its_page"),
+        *("parameters_in_words", "metadata_in_words", "result_in_words"),
+        *("requested_by", "queue", "backend", "priority", "run_after"),
+        *("created_at", "started_at", "ended_at", "time_running"),
+        *("worker", "attempts", "error_class", "error_message", "traceback"),
+    )
+
+    @admin.display(description=_("run"), ordering="pk")
+    def number(self, run: Run) -> int:
+        """Return the number that the pages call it by."""
+        return run.pk
+
+    @admin.display(description=_("progress"))
+    def progress(self, run: Run) -> str:
+        """Return the numbers as a sentence."""
+        return Progress(run).text
+
+    @admin.display(description=_("parameters"))
+    def parameters_in_words(self, run: Run) -> SafeString:
+        """Return the parameters, with what is secret masked."""
+        lines = parameters_in_words(run).items()
+        return format_html_join("", "<div>{}: {}</div>", lines)
+
+    @admin.display(description=_("metadata"))
+    def metadata_in_words(self, run: Run) -> str:
+        """Return what the one who started the run attached to it."""
+        return json.dumps(run.metadata, ensure_ascii=False)
+
+    @admin.display(description=_("result"))
+    def result_in_words(self, run: Run) -> str:
+        """Return what the run gave back."""
+        return json.dumps(run.result, ensure_ascii=False)
+
+    @admin.display(description=_("page"))
+    def on_its_page(self, run: Run) -> SafeString | str:
+        """Return the link to where one sees more, and can steer it."""
+        url = _address("run", run.pk)
+        if url is None:
+            return self.get_empty_value_display()
+        return format_html('<a href="{}">{}</a>', url, _("View in Upkeep"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """Leave out the runs whose task asks for more than one has."""
+        runs: QuerySet[Run] = super().get_queryset(request).using(home())
+        return runs.exclude(task__in=_labels_kept_from(request.user))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Let nobody ask the address which secrets begin with an a."""
+        return lookup.partition("__")[0] == "status"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TaskPages(Run):
+    """Nothing but a line on the admin's index, which lists models and no more."""
+
+    class Meta:
+        proxy = True
+        app_label = "upkeep"
+        apps = Apps()  # Unknown to all others, it needs no migration.
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+
+
+@admin.register(TaskPages)
+class TaskPagesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """The way from the admin's index to the pages."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the one address that the index asks for."""
+        view = self.admin_site.admin_view(self.lead)
+        return [path("", view, name="upkeep_taskpages_changelist")]
+
+    def lead(self, request: HttpRequest) -> HttpResponse:
+        """Send whoever comes here to the pages."""
+        url = _address("task-list")
+        if url is None or not self.has_view_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(url)
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """Return what the index is to know: whether there is anything to see."""
+        there = _address("task-list") is not None
+        return {"view": there and self.has_view_permission(request)}
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has(request.user, SEE)
+
+
+def _address(name: str, *args: Any) -> str | None:
+    """Return an address of the pages; None where the project has left them out."""
+    try:
+        return reverse(f"upkeep:{name}", args=args)
+    except NoReverseMatch:
+        return None
+
+
+def _labels_kept_from(user: Any) -> list[str]:
+    return [
+        label
+        for task in registry.tasks()
+        if task.permission and not _has(user, task.permission)
+        for label in (task.label(), *task.aliases)
+    ]
+
+
+def _has(user: AbstractUser | Any, permission: str) -> bool:
+    return bool(user.has_perm(permission))

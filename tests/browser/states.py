@@ -1,0 +1,384 @@
+"""
+Every page in every state that a person may meet: one list for tests and pictures.
+
+A state lays out its data in a database that is otherwise empty, and is then opened.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import Permission, User
+from django.core.files.base import ContentFile
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from upkeep.execution.claim import Claim
+from upkeep.runs.events import Event
+from upkeep.runs.leases import Lease
+from upkeep.runs.models import Run
+from upkeep.runs.queues import Queue
+from upkeep.runs.status import HELD, Status
+from upkeep.tasks import registry
+from upkeep.tasks.base import Task
+
+# The rest of the suite counts on the tasks of its own app alone.
+with mock.patch.dict(registry._classes, clear=True):
+    from tests.browser import shop
+
+    TASKS = dict(registry._classes)
+
+SEE = ("view_run",)
+ALL = ("view_run", "run_task", "control_run")
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/srv/shop/maintenance.py", line 214, in process
+    price = supplier.price_of(article.number, currency=article.currency, at=self.day)
+  File "/srv/shop/suppliers.py", line 88, in price_of
+    return Decimal(self.list[number])
+                   ~~~~~~~~~^^^^^^^^
+KeyError: 'A-10733'
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A page in a state, and how a person comes to see it."""
+
+    name: str
+    make: Callable[[], str]
+    """Lays out the data, and returns the address to open."""
+    act: Callable[[Page], object] = lambda page: None
+    """What the person does there."""
+    status: int = 200
+    """What the server answers in the end, if it is not the poll of a live part."""
+    may: Collection[str] = ALL
+    is_staff: bool = False
+    has_tasks: bool = True
+    is_ours: bool = True
+    """False for a page that is Django's own but for what it tells."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @contextmanager
+    def laid_out(self) -> Iterator[tuple[User, str]]:
+        """Lay out the data; yield who looks, and the address."""
+        with mock.patch.dict(
+            registry._classes, TASKS if self.has_tasks else {}, clear=True
+        ):
+            yield self.person(), self.make()
+
+    def person(self) -> User:
+        """Make the one who looks."""
+        user = User.objects.create_user(
+            "ada", password="ada", is_staff=self.is_staff, is_superuser=self.is_staff
+        )
+        user.user_permissions.set(Permission.objects.filter(codename__in=self.may))
+        return user
+
+
+# Runs
+
+
+def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Run:
+    """Return a run in a status, with the numbers that it would have by then."""
+    run = (task or shop.RecalculatePrices).enqueue(**changes.pop("given", {}))
+    WAYS[status](run)
+    user = User.objects.filter(username="ada").first()
+    defaults: dict[str, Any] = {"requested_by": user, "total": 48_211}
+    if run.started_at or status in {Status.PAUSED, Status.INTERRUPTED}:
+        defaults |= {
+            "started_at": timezone.now() - timedelta(minutes=7, seconds=12),
+            "time_running": timedelta(minutes=6, seconds=48),
+            "done": 48_211 if status == Status.SUCCEEDED else 31_870,
+            "cursor": 31_870,
+            "attempts": 4,
+        }
+    if status in HELD:
+        defaults |= {"worker": "worker-2.shop.example:41877"}
+    Run.objects.filter(pk=run.pk).update(**defaults | changes)
+    run.refresh_from_db()
+    assert run.status == status
+    return run
+
+
+def _claim(run: Run) -> Claim:
+    claim = Claim.take(run.pk, run.lease_token)
+    assert claim is not None
+    run.refresh_from_db()
+    return claim
+
+
+def _claim_and_pause(run: Run) -> None:
+    _claim(run)
+    run.pause(by="grace")
+
+
+def _claim_and_cancel(run: Run) -> None:
+    _claim(run)
+    run.cancel(by="grace")
+
+
+def _fail(run: Run) -> None:
+    _claim(run).end(
+        Status.ERRORED,
+        error_class="builtins.KeyError",
+        error_message="'A-10733' is in no list of the supplier "
+        "https://supplier.example/lists/2024/spring/articles-and-prices.csv",
+        traceback=TRACEBACK,
+    )
+
+
+WAYS: dict[Status, Callable[[Run], Any]] = {
+    Status.ENQUEUED: lambda run: None,
+    Status.RUNNING: _claim,
+    Status.INTERRUPTED: lambda run: _claim(run).let_go(reason="Its time was up."),
+    Status.PAUSING: _claim_and_pause,
+    Status.PAUSED: lambda run: run.pause(by="grace", reason="The supplier is away."),
+    Status.CANCELLING: _claim_and_cancel,
+    Status.CANCELLED: lambda run: run.cancel(by="grace"),
+    Status.ERRORED: _fail,
+    Status.DISCARDED: lambda run: _claim(run).end(Status.DISCARDED),
+    Status.SUCCEEDED: lambda run: _claim(run).end(Status.SUCCEEDED),
+}
+
+
+def page_of(run: Run) -> str:
+    return reverse("upkeep:run", args=[run.pk])
+
+
+def page_of_task(task: type[Task]) -> str:
+    return reverse("upkeep:task", args=[task.label()])
+
+
+def ago(**time: float) -> datetime:
+    return timezone.now() - timedelta(**time)
+
+
+# The list of tasks
+
+
+def full_list() -> str:
+    run_in(Status.SUCCEEDED, shop.MonthlyReport, given={"month": 3}, total=1, done=1)
+    run_in(Status.ERRORED, shop.ThumbnailImages, total=912, done=411)
+    for _ in range(3):
+        run_in(Status.ENQUEUED, shop.SendReminders, total=None)
+    run_in(Status.RUNNING)
+    gone()
+    return reverse("upkeep:task-list")
+
+
+def task_list() -> str:
+    run_in(Status.RUNNING)
+    return reverse("upkeep:task-list")
+
+
+def search(words: str) -> Callable[[Page], None]:
+    def act(page: Page) -> None:
+        page.get_by_role("searchbox").fill(words)
+        page.get_by_role("button", name="Search").click()
+        page.wait_for_url("**?q=*")
+
+    return act
+
+
+# Pages of tasks
+
+
+def never_run() -> str:
+    return page_of_task(shop.ThumbnailImages)
+
+
+def form() -> str:
+    return page_of_task(shop.ImportCustomers)
+
+
+def fill_in_wrongly(page: Page) -> None:
+    page.get_by_label("At most").fill("0")
+    page.get_by_label("Note").fill("For the branch in Leeds, as agreed.")
+    page.get_by_label("Trade").check()
+    start(page)
+
+
+def start(page: Page) -> None:
+    with page.expect_navigation():
+        page.get_by_role("button", name="Run", exact=True).click()
+
+
+def already_active() -> str:
+    run_in(Status.RUNNING)
+    return page_of_task(shop.RecalculatePrices)
+
+
+def gone() -> str:
+    run = run_in(Status.PAUSED, shop.SendReminders, total=1_204, done=17)
+    Run.objects.filter(pk=run.pk).update(task="newsletter.SendNewsletter")
+    return reverse("upkeep:task", args=["newsletter.SendNewsletter"])
+
+
+def many_runs() -> str:
+    for n in range(43):
+        status = list(Status)[n % 10]
+        run_in(status, shop.SendReminders, total=1_204, done=min(n * 31, 1_204))
+    return page_of_task(shop.SendReminders)
+
+
+def open_source(page: Page) -> None:
+    page.get_by_text("Source", exact=True).click()
+
+
+# Pages of runs
+
+
+def run_page(status: Status, **changes: Any) -> Callable[[], str]:
+    def make() -> str:
+        Queue.objects.create(backend="default", name="default", taken_at=ago(seconds=2))
+        return page_of(run_in(status, **changes))
+
+    return make
+
+
+def open_traceback(page: Page) -> None:
+    page.get_by_text("Traceback", exact=True).click()
+
+
+def long_log() -> str:
+    run = run_in(Status.RUNNING)
+    for n in range(1, 121):
+        run.tell(Event.Kind.LOG, f"Articles {n * 250} to {n * 250 + 249}: 3 are new")
+    run.tell(Event.Kind.LOG, "https://supplier.example/" + "lists/" * 30)
+    return page_of(run)
+
+
+def with_result() -> str:
+    result = {"month": 3, "sold": 18_204, "returned": 311, "best": ["A-3", "A-17"]}
+    given = {"month": 3}
+    run = run_in(
+        Status.SUCCEEDED,
+        shop.MonthlyReport,
+        given=given,
+        result=result,
+        done=1,
+        total=1,
+        cursor=None,
+    )
+    run.tell(Event.Kind.LOG, "Counting …")
+    return page_of(run)
+
+
+def with_parameters() -> str:
+    run = run_in(
+        Status.RUNNING,
+        shop.ImportCustomers,
+        given={
+            "csv_file": ContentFile(b"email\nada@example.com\n", "leeds-2024.csv"),
+            "branch": "leeds",
+            "kinds": ["retail", "trade"],
+            "on_conflict": "update",
+            "at_most": 500,
+            "note": "Agreed with the branch.\nAsk before the second half.",
+            "contact": "ada@example.com",
+            "api_key": "not to be shown",
+        },
+        total=500,
+        done=120,
+        metadata={"ticket": "SHOP-412", "asked_by": {"team": "Sales", "floor": 3}},
+    )
+    return page_of(run)
+
+
+def no_worker() -> str:
+    Queue.objects.create(
+        backend="default", name="maintenance", taken_at=ago(minutes=12)
+    )
+    run = run_in(Status.ENQUEUED, shop.SendReminders, created_at=ago(minutes=12))
+    run.events.update(created_at=ago(minutes=12))
+    return page_of(run)
+
+
+def no_worker_ever() -> str:
+    run = run_in(Status.ENQUEUED, total=None, created_at=ago(hours=3))
+    run.events.update(created_at=ago(hours=3))
+    return page_of(run)
+
+
+def unknown_total() -> str:
+    return page_of(run_in(Status.RUNNING, total=None))
+
+
+def worker_not_heard() -> str:
+    run = run_in(Status.RUNNING, lease_until=ago(seconds=20))
+    Lease.objects.filter(run=run).update(until=ago(seconds=20))
+    return page_of(run)
+
+
+def wish_too_late(page: Page) -> None:
+    """Press Pause when the run has just come to its end, and no poll has told it."""
+    page.locator("#live").evaluate("part => part.removeAttribute('data-live')")
+    assert Run.objects.get().move_to(Status.SUCCEEDED, done=48_211)
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("alert").wait_for()
+
+
+# Others
+
+
+def forbidden() -> str:
+    return reverse("upkeep:task-list")
+
+
+def no_such_run() -> str:
+    return reverse("upkeep:run", args=[404])
+
+
+def admin_list() -> str:
+    for status in Status:
+        run_in(status, shop.SendReminders, total=1_204, done=311)
+    return reverse("admin:upkeep_run_changelist")
+
+
+def host_page() -> str:
+    run = run_in(Status.RUNNING)
+    return reverse("host-page", args=[run.pk])
+
+
+STATES = [
+    State(name="tasks-none", make=lambda: reverse("upkeep:task-list"), has_tasks=False),
+    State(name="tasks-new", make=lambda: reverse("upkeep:task-list")),
+    State(name="tasks-full", make=full_list),
+    State(name="tasks-found", make=task_list, act=search("articles")),
+    State(name="tasks-not_found", make=task_list, act=search("gallimaufry")),
+    State(name="task-never_run", make=never_run),
+    State(name="task-form", make=form),
+    State(name="task-wrong_value", make=form, act=fill_in_wrongly, status=422),
+    State(name="task-active", make=already_active),
+    State(name="task-already_active", make=already_active, act=start, status=409),
+    State(name="task-may_not_start", make=form, may=SEE),
+    State(name="task-gone", make=gone),
+    State(name="task-many_runs", make=many_runs),
+    State(name="task-older_runs", make=lambda: many_runs() + "?before=21"),
+    State(name="task-source", make=form, act=open_source),
+    *(State(name=f"run-{status}", make=run_page(status)) for status in Status),
+    State(name="run-traceback", make=run_page(Status.ERRORED), act=open_traceback),
+    State(name="run-may_not_steer", make=run_page(Status.RUNNING), may=SEE),
+    State(name="run-long_log", make=long_log),
+    State(name="run-result", make=with_result),
+    State(name="run-parameters", make=with_parameters),
+    State(name="run-unknown_total", make=unknown_total),
+    State(name="run-no_worker", make=no_worker),
+    State(name="run-no_worker_ever", make=no_worker_ever),
+    State(name="run-worker_not_heard", make=worker_not_heard),
+    State(
+        name="run-refused", make=run_page(Status.RUNNING), act=wish_too_late, status=409
+    ),
+    State(name="refusal-403", make=forbidden, may=(), status=403),
+    State(name="refusal-404", make=no_such_run, status=404),
+    State(name="admin-runs", make=admin_list, is_staff=True, is_ours=False),
+    State(name="host-progress", make=host_page),
+]

@@ -1,0 +1,288 @@
+"""A run's page, and what one can wish there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from tests.runs.stages import claim, run_in
+from tests.testapp.maintenance import Confide, CountUp, Numbers
+from tests.web.visits import (
+    JSON,
+    PART,
+    SEE,
+    START,
+    STEER,
+    client_of,
+    markup,
+    text,
+    to,
+    user,
+    visitor,
+)
+from upkeep.runs.events import Event
+from upkeep.runs.models import Run
+from upkeep.runs.status import ACTIVE, Status
+from upkeep.web.runs import EVENTS
+
+pytestmark = pytest.mark.django_db
+
+# The wishes that change something, by status.
+WISHES: dict[Status, set[str]] = {
+    Status.ENQUEUED: {"pause", "cancel"},
+    Status.RUNNING: {"pause", "cancel"},
+    Status.INTERRUPTED: {"pause", "resume", "cancel"},
+    Status.PAUSING: {"resume", "cancel"},
+    Status.PAUSED: {"resume", "cancel"},
+    Status.CANCELLING: set(),
+    Status.CANCELLED: set(),
+    Status.ERRORED: {"resume", "cancel"},
+    Status.DISCARDED: set(),
+    Status.SUCCEEDED: set(),
+}
+
+# A wish that is granted already is no error, and has no button.
+GRANTED = {
+    (Status.PAUSING, "pause"),
+    (Status.PAUSED, "pause"),
+    (Status.CANCELLING, "cancel"),
+    (Status.CANCELLED, "cancel"),
+}
+
+# Tables of Django's own, of which each request asks once.
+NOT_OURS = ("django_session", "auth_")
+
+
+@pytest.fixture
+def client() -> Client:
+    return visitor(SEE, START, STEER)
+
+
+def live(answer: Any) -> dict[str, str] | None:
+    """Return what a page asks for again and again, if it does."""
+    found = [each for each in markup(answer).all("div") if "hx-get" in each]
+    return found[0] if found else None
+
+
+def version(answer: Any) -> str:
+    part = live(answer)
+    assert part is not None
+    return part["hx-vals"].split('"')[3]
+
+
+each_status = pytest.mark.parametrize("status", list(Status))
+each_wish = pytest.mark.parametrize("wish", ["pause", "resume", "cancel"])
+
+
+class TestWishes:
+    @each_status
+    def test_have_a_button_where_they_change_something(
+        self, client: Client, status: Status
+    ) -> None:
+        run = run_in(status, Numbers)
+        page = markup(client.get(to("run", run.pk)))
+        buttons = {each["action"] for each in page.all("form")}
+        assert buttons == {to(f"run-{wish}", run.pk) for wish in WISHES[status]}
+
+    @each_status
+    @each_wish
+    def test_are_granted_or_refused_in_a_sentence(
+        self, client: Client, status: Status, wish: str
+    ) -> None:
+        run = run_in(status, Numbers)
+        answer = client.post(to(f"run-{wish}", run.pk))
+        run.refresh_from_db()
+        if wish in WISHES[status]:
+            assert (answer.status_code, answer["Location"]) == (302, to("run", run.pk))
+            assert run.status != status
+        elif (status, wish) in GRANTED:
+            assert answer.status_code == 302
+            assert run.status == status
+        else:
+            assert answer.status_code == 409
+            assert "cannot be" in markup(answer).words
+            assert f"its status is {status}." in markup(answer).words
+            assert run.status == status
+
+    def test_bear_the_name_of_who_had_them(self) -> None:
+        run = Numbers.enqueue()
+        client_of(user(SEE, STEER, name="ada")).post(to("run-pause", run.pk))
+        event = Event.objects.filter(run=run).last()
+        assert event is not None
+        assert (event.actor, event.status) == ("ada", Status.PAUSED)
+
+    def test_by_htmx_are_answered_by_the_part(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        answer = client.post(to("run-pause", run.pk), headers=PART)
+        assert answer.status_code == 200
+        assert "<html" not in text(answer)
+        assert "Paused" in markup(answer).words
+        refused = client.post(to("run-pause", run.pk), headers=PART)
+        assert refused.status_code == 200  # It is granted already.
+        run.cancel()
+        refused = client.post(to("run-pause", run.pk), headers=PART)
+        assert refused.status_code == 409
+        assert "<html" not in text(refused)
+        assert "its status is cancelled." in markup(refused).words
+
+    def test_in_json_are_answered_by_the_run(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        answer = client.post(to("run-cancel", run.pk), headers=JSON)
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+        refused = client.post(to("run-resume", run.pk), headers=JSON)
+        assert refused.status_code == 409
+        assert "its status is cancelled." in refused.json()["error"]
+
+    def test_to_resume_what_another_run_replaced_are_refused(
+        self, client: Client
+    ) -> None:
+        run = run_in(Status.ERRORED, CountUp)
+        other = CountUp.enqueue()
+        answer = client.post(to("run-resume", run.pk))
+        assert answer.status_code == 409
+        assert f"un {other.pk} of testapp.CountUp with the same" in markup(answer).words
+
+    def test_to_resume_where_the_queue_is_gone_are_refused(
+        self, client: Client, settings: Settings
+    ) -> None:
+        run = run_in(Status.PAUSED, Numbers)
+        settings.TASKS = {"default": settings.TASKS["default"] | {"QUEUES": ["other"]}}
+        answer = client.post(to("run-resume", run.pk))
+        assert answer.status_code == 409
+        assert "TASKS['default'] has no queue 'default'." in markup(answer).words
+        run.refresh_from_db()
+        assert run.status == Status.PAUSED
+
+
+class TestPolls:
+    @each_status
+    @pytest.mark.parametrize("name", ["run", "run-progress"])
+    def test_go_on_while_the_run_is_active(
+        self, client: Client, status: Status, name: str
+    ) -> None:
+        run = run_in(status, Numbers)
+        url = to(name, run.pk)
+        for headers in ({}, PART):
+            part = live(client.get(url, headers=headers))
+            assert (part is not None) == (status in ACTIVE)
+            assert part is None or part["hx-get"] == url
+
+    @pytest.mark.parametrize("name", ["run", "run-progress"])
+    def test_are_204_when_nothing_is_new_and_200_when_something_is(
+        self, client: Client, name: str
+    ) -> None:
+        run = run_in(Status.RUNNING, Numbers)
+        url = to(name, run.pk)
+        seen = {"seen": version(client.get(url))}
+        answer = client.get(url, seen, headers=PART)
+        assert (answer.status_code, answer.content) == (204, b"")
+        Run.objects.filter(pk=run.pk).update(done=5)
+        answer = client.get(url, seen, headers=PART)
+        assert answer.status_code == 200
+        assert "<html" not in text(answer)
+
+    def test_see_a_new_line_of_the_log(self, client: Client) -> None:
+        run = run_in(Status.RUNNING, Numbers)
+        seen = {"seen": version(client.get(to("run", run.pk)))}
+        run.tell(Event.Kind.LOG, "News.")
+        answer = client.get(to("run", run.pk), seen, headers=PART)
+        assert "News." in markup(answer).words
+
+    def test_see_the_end(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        held = claim(run)
+        seen = {"seen": version(client.get(to("run", run.pk)))}
+        held.end(Status.SUCCEEDED)
+        answer = client.get(to("run", run.pk), seen, headers=PART)
+        assert answer.status_code == 200
+        assert live(answer) is None
+
+    @pytest.mark.parametrize("status", sorted(ACTIVE))
+    @pytest.mark.parametrize("name", ["run", "run-progress"])
+    def test_cost_at_most_four_queries_of_ours(
+        self, client: Client, status: Status, name: str
+    ) -> None:
+        run = run_in(status, Numbers)
+        Run.objects.update(requested_by=user())
+        for _ in range(60):
+            run.tell(Event.Kind.LOG, "A line.")
+        with CaptureQueriesContext(connection) as queries:
+            client.get(to(name, run.pk), headers=PART)
+        statements = [each["sql"] for each in queries.captured_queries]
+        ours = [sql for sql in statements if "upkeep_" in sql]
+        rest = [sql for sql in statements if "upkeep_" not in sql]
+        assert 0 < len(ours) <= 4
+        assert all(any(name in sql for name in NOT_OURS) for sql in rest)
+
+
+class TestStory:
+    def test_comes_in_pages_with_nothing_missed_and_nothing_twice(
+        self, client: Client
+    ) -> None:
+        run = Numbers.enqueue()
+        lines = [f"line {number:03}." for number in range(2 * EVENTS + 5)]
+        run.tell(Event.Kind.LOG, *lines)
+        shown, url = list[str](), to("run", run.pk)
+        while url:
+            page = markup(client.get(url))
+            shown += [each for each in page.texts if each.startswith("line ")]
+            further = [each for each in page.all("a") if each.get("rel") == "next"]
+            run.tell(Event.Kind.LOG, "meanwhile")
+            url = to("run", run.pk) + further[0]["href"] if further else ""
+        assert shown == lines[::-1]
+
+    def test_of_an_earlier_page_is_asked_for_again_where_it_is(
+        self, client: Client
+    ) -> None:
+        run = Numbers.enqueue()
+        run.tell(Event.Kind.LOG, *map(str, range(EVENTS + 5)))
+        last = Event.objects.filter(run=run).order_by("-pk")[EVENTS].pk
+        url = f"{to('run', run.pk)}?before={last}"
+        part = live(client.get(url))
+        assert part is not None
+        assert part["hx-get"] == url
+
+    def test_is_never_counted_off(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        run.tell(Event.Kind.LOG, *map(str, range(EVENTS + 5)))
+        with CaptureQueriesContext(connection) as queries:
+            client.get(to("run", run.pk), {"before": "99999"})
+        assert not [
+            each for each in queries.captured_queries if "OFFSET" in each["sql"]
+        ]
+
+    def test_of_another_run_is_not_shown(self, client: Client) -> None:
+        run, other = Numbers.enqueue(), Numbers.enqueue()
+        other.tell(Event.Kind.LOG, "Not yours.")
+        assert "Not yours." not in text(client.get(to("run", run.pk)))
+
+
+class TestJSON:
+    def test_is_the_run_with_why_and_where(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert told["why"] == "It waits for a worker."
+        assert told["url"] == to("run", run.pk)
+        assert told["label"] == "testapp.Numbers"
+
+    def test_has_no_token(self, client: Client) -> None:
+        run = run_in(Status.RUNNING, CountUp)
+        told = text(client.get(to("run", run.pk), headers=JSON))
+        assert run.lease_token not in told
+        assert run.active_key
+        assert run.active_key not in told
+
+
+class TestError:
+    def test_is_shown_with_its_secrets_masked(self, client: Client) -> None:
+        run = Confide.run_now(story="a dark one", api_key="open-sesame")
+        for headers in ({}, JSON, PART):
+            told = text(client.get(to("run", run.pk), headers=headers))
+            assert "[FILTERED] is out, and so is [FILTERED]" in told
+            assert "a dark one" not in told
+            assert "open-sesame" not in told

@@ -1,0 +1,42 @@
+"""The source of a task on its page."""
+
+from __future__ import annotations
+
+from django import forms
+
+from tests.testapp.maintenance import Numbers
+from upkeep import Task, parameter
+from upkeep.web.sources import source_of
+
+
+def test_is_shown_in_colours() -> None:
+    code = source_of(Numbers)
+    assert code is not None
+    assert '<span class="code-k">class</span>' in code
+    assert "style=" not in code
+
+
+def test_is_escaped() -> None:
+    class Marked(Task):
+        """<b>Bold.</b>"""  # noqa: D400, D415 - that is what is tried
+
+    code = source_of(Marked)
+    assert code is not None
+    assert "<b>" not in code
+    assert "&lt;b&gt;" in code
+
+
+def test_is_none_where_a_class_has_none() -> None:
+    assert source_of(type("Made", (Task,), {"__module__": "nowhere"})) is None
+
+
+def test_keeps_the_secrets_that_stand_in_it() -> None:
+    class Careless(Task):
+        api_key: str = parameter(forms.CharField(initial="hush-hush-9001"))
+        name: str = parameter(forms.CharField(initial="everybody knows"))
+
+    code = source_of(Careless)
+    assert code is not None
+    assert "hush-hush-9001" not in code
+    assert "[FILTERED]" in code
+    assert "everybody knows" in code
