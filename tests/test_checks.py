@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
+from django.db import connections
 from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
@@ -150,3 +151,22 @@ class TestTasks:
         path = f"{TASKS_PACKAGE}.backends.{backend.lower()}.{backend}Backend"
         settings.TASKS = {"default": {"BACKEND": path}}
         assert "upkeep.W001" in ids()
+
+
+class TestTime:
+    def test_without_time_zones_is_an_error(self, settings: Settings) -> None:
+        settings.USE_TZ = False
+        assert ids() == ["upkeep.E010"]
+
+    def test_of_a_database_in_another_zone_is_an_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = connections["default"]
+        monkeypatch.setitem(home.settings_dict, "TIME_ZONE", "America/New_York")
+        for cached in ("timezone", "timezone_name"):
+            vars(home).pop(cached, None)
+        monkeypatch.setattr(home.features, "supports_timezones", False)
+        found_ids = ids()
+        for cached in ("timezone", "timezone_name"):
+            vars(home).pop(cached, None)
+        assert found_ids == ["upkeep.E011"]

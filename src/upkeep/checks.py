@@ -11,13 +11,17 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import connections
 
 from upkeep.compat import DummyBackend, InvalidTaskBackend, task_backends
 from upkeep.conf import Conf
+from upkeep.databases import home
 from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
 from upkeep.tasks import registry
 from upkeep.tasks.base import Job, Task
+
+UTC_NAME = "UTC"
 
 DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
 
@@ -150,3 +154,36 @@ def _backends_that_cannot_wait() -> Iterator[CheckMessage]:
                 ),
                 id="upkeep.W001",
             )
+
+
+@register("upkeep")
+def check_time(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Check that moments mean the same to Django and to the database's clock."""
+    found: list[CheckMessage] = []
+    if not settings.USE_TZ:
+        found.append(
+            Error(
+                "Upkeep needs USE_TZ = True.",
+                hint="Leases and delays are moments in UTC, by the database's clock.",
+                id="upkeep.E010",
+            )
+        )
+    connection = connections[home()]
+    if (
+        not connection.features.supports_timezones
+        and connection.timezone_name != UTC_NAME
+        and settings.USE_TZ
+    ):
+        found.append(
+            Error(
+                f"DATABASES[{home()!r}] has the TIME_ZONE "
+                f"{connection.timezone_name!r}, in which Upkeep's moments would be "
+                "hours off.",
+                hint="Leave it out, or keep Upkeep's tables in another database.",
+                id="upkeep.E011",
+            )
+        )
+    return found

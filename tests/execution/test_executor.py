@@ -26,6 +26,7 @@ from upkeep.execution import executor
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
 from upkeep.execution.interruption import Interruption
+from upkeep.execution.pacemaker import Pacemaker
 from upkeep.models import Run
 from upkeep.runs.status import Status
 from upkeep.tasks import registry
@@ -449,13 +450,26 @@ class TestOtherDatabase:
     ) -> None:
         run = task.enqueue()
         with (
-            mock.patch.object(Executor, "_save_place", side_effect=SystemExit),
-            pytest.raises(SystemExit),
+            mock.patch.object(Executor, "_save_place", side_effect=KeyboardInterrupt),
+            pytest.raises(KeyboardInterrupt),
         ):
-            executor.execute(run.pk, run.lease_token)
+            executor.execute(run.pk, run.lease_token, to_the_end=True)
         go_on(run)
         assert (run.status, run.done) == (Status.SUCCEEDED, 20)
         assert self.counts() == {1, 2}
+
+    def test_a_long_item_there_is_watched_over(self, task: type[Task]) -> None:
+        """Its transaction locks the other file, and not the row of the run."""
+        watched: list[str] = []
+        original = Pacemaker.watching
+
+        def watching(self: Pacemaker) -> Any:
+            watched.append("a chunk")
+            return original(self)
+
+        with mock.patch.object(Pacemaker, "watching", watching):
+            task.run_now()
+        assert len(watched) > 1  # The first one is that of the preparations.
 
 
 def connect(database: BaseDatabaseWrapper) -> None:

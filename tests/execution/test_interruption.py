@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -223,15 +224,49 @@ class TestSignals:
         self, at_item: Any, error: type[BaseException], atomic: bool
     ) -> None:
         def leave(run: Run) -> None:
+            interruption.ask_to_stop("A deploy.")
             raise error
 
         run = at_item(13, leave, atomic=atomic).enqueue()
+        interruption = Interruption()
         with pytest.raises(error):
-            executor.execute(run.pk, run.lease_token)
+            executor.execute(run.pk, run.lease_token, interruption=interruption)
         run.refresh_from_db()
         assert (run.status, run.done) == (Status.INTERRUPTED, 10)
         assert go_on(run).status == Status.SUCCEEDED
         assert set(effects()) == set(range(1, 21))
+
+    @pytest.mark.parametrize(
+        "error", [SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError]
+    )
+    @pytest.mark.parametrize("atomic", [True, False])
+    def test_an_exit_that_nobody_asked_for_is_an_error_of_the_task(
+        self, known: Known, error: type[BaseException], atomic: bool
+    ) -> None:
+        """Otherwise it would exit again with each message, for ever."""
+
+        class Trial(CountUpInChunks):
+            def process(self, item: Item) -> None:
+                if item.pk == 13:
+                    raise error("Good bye.")
+                super().process(item)
+
+        Trial.atomic = atomic
+        run = known(Trial).enqueue()
+        executor.execute(run.pk, run.lease_token)
+        run.refresh_from_db()
+        assert (run.status, run.done) == (Status.ERRORED, 12)
+        assert run.error_class.endswith(error.__name__)
+        assert "(at " in run.reason
+        assert effects() == once(*range(1, 13))
+
+    def test_ctrl_c_in_run_now_is_heard(self, at_item: Any) -> None:
+        def leave(run: Run) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            at_item(13, leave).run_now()
+        assert Run.objects.get().status == Status.INTERRUPTED
 
     def test_a_run_that_is_not_begun_is_left_for_another(self, at_item: Any) -> None:
         run = at_item(3, lambda run: None).enqueue()

@@ -129,6 +129,8 @@ class TestUsage:
             (["-p", "up_to"], "'up_to' is not of the form name=value."),
             (["--run-after", "soon"], "'soon' is no moment"),
             (["--run-after", "2030-13-32T00:00"], "is no moment"),
+            (["--run-after", "9999-12-31T23:59:59"], "is at the end of time"),
+            (["--run-after", "0001-01-01T00:00+10:00"], "is at the end of time"),
             (["--follow", "--inline"], "not allowed with"),
         ],
     )
@@ -209,6 +211,18 @@ class TestInline:
         assert outcome.err.endswith(
             f"Mend the cause, then type: manage.py upkeep resume {run.pk}"
         )
+
+    def test_of_a_file_that_cannot_be_read_says_to_start_anew(
+        self, tmp_path: Path, settings: Settings
+    ) -> None:
+        """The run has a copy of its own, which nobody can correct."""
+        settings.BASE_DIR = tmp_path
+        path = tmp_path / "items.csv"
+        path.write_bytes(HEADER + b"one\n")
+        err = upkeep(
+            *("run", "testapp.ImportItems", "-p", f"csv_file=@{path}", "--inline")
+        ).err
+        assert err.endswith("correct yours, and start a new run.")
 
     def test_shows_no_secret(self) -> None:
         words = ["-p", "story=a dark one", "-p", "api_key=open-sesame"]

@@ -39,6 +39,14 @@ def test_bears_a_name_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (event.actor, event.text) == ("ada", "The shop is busy.")
 
 
+def test_takes_a_reason_that_no_database_would() -> None:
+    run = run_in(Status.ENQUEUED)
+    run.pause(by="a\0" * 300, reason="\udcff and \0")
+    event = run.events.latest("pk")
+    assert event.text == "\\udcff and \\x00"
+    assert len(event.actor) == 255
+
+
 def test_that_cannot_be_granted_does_not_keep_others_from_it() -> None:
     over, waiting = run_in(Status.SUCCEEDED), run_in(Status.ENQUEUED)
     outcome = upkeep("pause", over.pk, waiting.pk)

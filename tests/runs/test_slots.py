@@ -142,6 +142,15 @@ class TestErrors:
         with pytest.raises(IntegrityError, match="something else"):
             slots.take(Run(task="testapp.CountUp"), write)
 
+    def test_about_a_slot_whose_holder_cannot_be_seen_are_told_as_such(self) -> None:
+        """Under repeatable read it may be newer than what this transaction sees."""
+
+        def write(key: str | None) -> None:
+            raise IntegrityError("UNIQUE constraint failed: upkeep_run.active_key")
+
+        with pytest.raises(AlreadyActive, match="with the same parameters is active"):
+            slots.take(Run(task="testapp.CountUp"), write)
+
 
 @pytest.mark.django_db(transaction=True)
 class TestRace:

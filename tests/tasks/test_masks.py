@@ -7,7 +7,7 @@ import pytest
 from django.core.files.base import ContentFile
 from pytest_django import Settings
 
-from upkeep.tasks.masks import mask_text, masked_names, secrets_of
+from upkeep.tasks.masks import mask_text, mask_value, masked_names, secrets_of
 
 
 class TestNames:
@@ -80,3 +80,11 @@ class TestTexts:
         assert mask_text("secret-1 FILTERED", ["secret-1", "FILTERED"]) == (
             "[FILTERED] [FILTERED]"
         )
+
+
+class TestValues:
+    def test_texts_are_masked_however_deep_they_lie(self) -> None:
+        value = {"open-sesame": ["so open-sesame it is", 7, None, {"a": "innocent"}]}
+        assert mask_value(value, {"open-sesame"}) == {
+            "[FILTERED]": ["so [FILTERED] it is", 7, None, {"a": "innocent"}]
+        }

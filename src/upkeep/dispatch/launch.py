@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ import django
 from django.core.management import execute_from_command_line
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+PARENT = "UPKEEP_SUPERVISOR"  # its process id, in the environment
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -31,6 +34,10 @@ def end_with_parent() -> None:
     """Have the kernel send SIGTERM when the parent dies; only Linux can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # It may have died before it came to that.
+    parent = os.environ.get(PARENT)
+    if parent and int(parent) != os.getppid():
+        sys.exit("The supervisor of this worker is gone.")
 
 
 def tell_of_runs() -> None:

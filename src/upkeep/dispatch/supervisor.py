@@ -20,6 +20,7 @@ from django.conf import settings
 
 from upkeep.compat import task_backends
 from upkeep.dispatch.brokers import broker
+from upkeep.dispatch.launch import PARENT
 from upkeep.dispatch.recovery import watch
 from upkeep.exceptions import QueueRefused
 
@@ -173,5 +174,6 @@ def _environment() -> dict[str, str]:
     """Have the workers find this project's settings and modules."""
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
+        PARENT: str(os.getpid()),
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }

@@ -35,6 +35,7 @@ from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
+from upkeep.tasks.masks import mask_value
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -129,11 +130,25 @@ class Executor:
             if self.failure is not None:
                 return self._end_as_errored(self.failure)
             return self._stop() or self._walk_on()
-        except (LeaseLost, SystemExit, KeyboardInterrupt):
+        except LeaseLost:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a task may raise
+        except BaseException as error:  # whatever a task may raise
+            if self._is_end_of_worker(error):
+                raise
             self._recover(error)
             return False
+
+    def _is_end_of_worker(self, error: BaseException) -> bool:
+        """
+        Tell whether an error ends the worker at once, and is none of the task's.
+
+        A worker is told to stop before it is ended. Without that, sys.exit() is what
+        the task does, and would do again with each message.
+        """
+        if isinstance(error, KeyboardInterrupt) and self.to_the_end:
+            return True  # Ctrl-C where nobody listens for it: in run_now().
+        is_exit = isinstance(error, SystemExit | KeyboardInterrupt)
+        return is_exit and bool(self.interruption.asked)
 
     def _stop(self) -> bool:
         """Let the run go if a person, the worker or the clock wants it to stop."""
@@ -214,8 +229,8 @@ class Executor:
     def _work_without_transaction(self) -> None:
         try:
             self._work()
-        except Exception:
-            if self.chunk.items:
+        except BaseException as error:
+            if self.chunk.items and not self._is_end_of_worker(error):
                 self._save_place()
                 self._accept(self.chunk)
             raise
@@ -237,7 +252,7 @@ class Executor:
                     done += 1
                     if (now := monotonic()) >= deadline or interruption.asked:
                         break
-            except Exception:
+            except BaseException:
                 chunk.item_in_hand = self._name(page.items[done], chunk.items + done)
                 raise
             finally:
@@ -281,7 +296,7 @@ class Executor:
     def _result(self) -> dict[str, Any]:
         """Return what a Job returned, if it is this worker that has performed it."""
         if isinstance(self.task, Job) and self.chunk.items:
-            return {"result": self.task.result}
+            return {"result": mask_value(self.task.result, self.secrets)}
         return {}
 
     def _accept(self, chunk: Chunk) -> None:
@@ -302,7 +317,8 @@ class Executor:
 
     def _watched(self) -> AbstractContextManager[None]:
         """Have the pacemaker watch, except where it could not write."""
-        if self.task.atomic and self.is_sqlite:
+        is_locked_out = self.is_sqlite and self.alias == databases.home()
+        if self.task.atomic and is_locked_out:
             return nullcontext()  # The write lock is lease enough.
         return self.pacemaker.watching()
 

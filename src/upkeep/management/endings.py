@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from upkeep.databases import home
+from upkeep.exceptions import InvalidFile
 from upkeep.management.exits import Cancelled, Failed, Paused, Stopped
 from upkeep.management.screen import printable
 from upkeep.management.words import compact, outcome
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from upkeep.management.screen import Screen
     from upkeep.runs.models import Run
 
+INVALID_FILE = f"{InvalidFile.__module__}.{InvalidFile.__qualname__}"
+
 WISHES = {Status.PAUSING, Status.CANCELLING}
 
 
@@ -27,7 +30,7 @@ def report(run: Run, screen: Screen, errors: OutputWrapper) -> None:
             _report_success(run, screen)
         case Status.ERRORED:
             errors.write(printable(run.traceback))
-            raise Failed(f"{outcome(run)}\nMend the cause, then {how_to_resume(run)}")
+            raise Failed(f"{outcome(run)}\n{_remedy(run)}")
         case Status.PAUSED:
             raise Paused(f"{outcome(run)} {_why(run)}\nTo go on, {how_to_resume(run)}")
         case Status.CANCELLED:
@@ -47,6 +50,12 @@ def report_stop(run: Run, screen: Screen, errors: OutputWrapper) -> None:
     if run.is_active:
         raise Stopped(f"{outcome(run)}\nTo watch it, {how_to_watch(run)}")
     report(run, screen, errors)
+
+
+def _remedy(run: Run) -> str:
+    if run.error_class == INVALID_FILE:
+        return "The run keeps the file as it was: correct yours, and start a new run."
+    return f"Mend the cause, then {how_to_resume(run)}"
 
 
 def how_to_resume(run: Run) -> str:

@@ -232,6 +232,7 @@ class Run(models.Model):
         row = Run.objects.using(home()).filter(
             fence, pk=self.pk, status__in=sources_of(target, sources)
         )
+        reason = storable(reason)
         changes |= {"status": target, "reason": reason} | _consequences(target)
         with writing(home()):
             if target is Status.ENQUEUED and self.status == Status.ERRORED:
@@ -243,7 +244,12 @@ class Run(models.Model):
             if moved:
                 # Only after the run's own row: the other order lets a person's wish
                 # die in a deadlock on MariaDB.
-                self.tell(Event.Kind.MOVE, reason, status=target, actor=actor)
+                self.tell(
+                    Event.Kind.MOVE,
+                    reason,
+                    status=target,
+                    actor=storable(actor)[:255],
+                )
                 self.refresh_from_db(using=home())
                 if target in WAITING:
                     port.call_worker(self)

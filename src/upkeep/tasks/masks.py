@@ -53,6 +53,20 @@ def mask_text(text: str, secrets: Iterable[str]) -> str:
     return re.sub("|".join(alternatives), FILTERED, text)
 
 
+def mask_value(value: Any, secrets: Collection[str]) -> Any:
+    """Replace the secrets in all texts of a value that fits in JSON."""
+    if isinstance(value, str):
+        return mask_text(value, secrets)
+    if isinstance(value, dict):
+        return {
+            mask_value(key, secrets): mask_value(item, secrets)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [mask_value(item, secrets) for item in value]
+    return value
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         value = list(value.values())

@@ -4,11 +4,13 @@ import uuid
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, models
-from django.db.models import Count
+from django.db.models import Count, F
 from django.test.utils import CaptureQueriesContext, isolate_apps
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
 from tests.testapp.models import Country, Document, Item
@@ -188,3 +190,74 @@ class TestRefusals:
         cursor = {"kind": "queryset", "fields": ["code"], "values": ["de"]}
         with pytest.raises(CursorMismatch, match=r"by code, .*testapp\.Item .*by id"):
             walked(Item.objects.all()).page(cursor, 10)
+
+    def test_of_a_cursor_over_another_model(self) -> None:
+        cursor = {
+            "kind": "queryset",
+            "model": "blog.Post",
+            "fields": ["id"],
+            "values": [7],
+        }
+        with pytest.raises(CursorMismatch, match=r"over blog\.Post, .*testapp\.Item"):
+            walked(Item.objects.all()).page(cursor, 10)
+
+    def test_not_of_a_proxy_which_has_the_same_records(self) -> None:
+        cursor = walked(Item.objects.all())._cursor(7)  # type: ignore[attr-defined]
+
+        class Proxy(Item):
+            class Meta:
+                app_label = "testapp"
+                proxy = True
+
+            def __str__(self) -> str:
+                return "a proxy"
+
+        after = walked(Proxy._default_manager.all())._after(cursor)  # type: ignore[attr-defined]
+        assert after.model is Proxy
+
+    def test_of_a_model_that_is_routed_elsewhere(self, settings: Settings) -> None:
+        settings.DATABASE_ROUTERS = [f"{__name__}.ItemsElsewhere"]
+        with pytest.raises(InvalidCollection, match="'elsewhere', as DATABASE_ROUTERS"):
+            walked(Item.objects.all())
+        walked(Item.objects.using("default"))
+        collect(Item.objects.all(), alias="a third one")
+
+
+class TestJoins:
+    """A record that comes once for each row of a join would be processed as often."""
+
+    @pytest.mark.parametrize(
+        "queryset",
+        [
+            Group.objects.filter(permissions__codename__startswith="a"),
+            Group.objects.annotate(codename=F("permissions__codename")),
+            Permission.objects.filter(group__name="a"),
+            User.objects.filter(groups__permissions__codename="a"),
+        ],
+    )
+    def test_to_many_are_refused(self, queryset: Any) -> None:
+        with pytest.raises(
+            InvalidCollection, match=r"joins a relation to many.*Exists"
+        ):
+            walked(queryset)
+
+    @pytest.mark.parametrize(
+        "queryset",
+        [
+            Group.objects.filter(pk__in=Group.objects.filter(permissions__id=1)),
+            Group.objects.exclude(permissions__codename="a"),
+            Group.objects.annotate(number=Count("permissions")),
+            Permission.objects.filter(content_type__app_label="auth"),
+            Permission.objects.select_related("content_type"),
+            Group.objects.prefetch_related("permissions"),
+        ],
+    )
+    def test_to_one_and_none_are_walked(self, queryset: Any) -> None:
+        walked(queryset)
+
+
+class ItemsElsewhere:
+    """A router that has the items in a database of their own."""
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "elsewhere" if model is Item else None

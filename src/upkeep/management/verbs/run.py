@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
@@ -207,4 +207,12 @@ def _moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no moment: write it like 2030-12-31T23:00."
         )
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    try:
+        if timezone.is_naive(moment):
+            moment = timezone.make_aware(moment)
+        # At the ends of time a moment fits into some time zones and not into others.
+        for a_day in (timedelta(days=1), timedelta(days=-1)):
+            moment.astimezone(UTC) + a_day
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} is at the end of time.") from None
+    return moment

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
+from django.db import router
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
+from upkeep.databases import home
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
 from upkeep.tasks.values import from_json, to_json
@@ -30,6 +32,8 @@ class QuerySetCollection(Collection[Any]):
     def __init__(self, queryset: QuerySet[Any], alias: str) -> None:
         check(queryset, alias)
         key = queryset.model._meta.pk
+        # A proxy has the records of its table, under another name.
+        self.model = queryset.model._meta.concrete_model._meta.label
         self.fields = [key.attname]
         self._keys_of = attrgetter(key.attname)
         self._records = queryset.using(alias).order_by("pk")
@@ -52,6 +56,12 @@ class QuerySetCollection(Collection[Any]):
 
     def _after(self, cursor: Cursor) -> QuerySet[Any]:
         self.check_kind(cursor)
+        if cursor.get("model", self.model) != self.model:
+            raise CursorMismatch(
+                f"The run stopped in a walk over {cursor['model']}, but its task now "
+                f"walks {self.model}. Bring the former collection back, or cancel the "
+                "run and start a new one."
+            )
         if cursor["fields"] != self.fields:
             raise CursorMismatch(
                 f"The run stopped in a walk by {', '.join(cursor['fields'])}, but "
@@ -62,7 +72,12 @@ class QuerySetCollection(Collection[Any]):
         return self._records.filter(pk__gt=key)
 
     def _cursor(self, key: Any) -> Cursor:
-        return {"kind": self.kind, "fields": self.fields, "values": [to_json(key)]}
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "fields": self.fields,
+            "values": [to_json(key)],
+        }
 
 
 def check(queryset: QuerySet[Any], alias: str) -> None:
@@ -100,12 +115,39 @@ def refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
         )
     elif not in_order_of_key(queryset):
         yield "is ordered, but a walk goes by primary key: leave the ordering out"
+    if repeats(queryset):
+        yield (
+            "joins a relation to many, so that a record comes once for each of the "
+            "rows joined: filter with Exists(…) or pk__in=… instead"
+        )
+    yield from _of_another_database(queryset, alias)
+
+
+def _of_another_database(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
     chosen = queryset._db  # type: ignore[attr-defined]  # None without using()
     if chosen not in (None, alias):
         yield (
             f"reads from the database {chosen!r}, but its task writes to "
             f"{alias!r}: leave out using(), or set the task's database"
         )
+    routed = router.db_for_write(queryset.model)
+    if chosen is None and alias == home() and routed != alias:
+        yield (
+            f"is of the database {routed!r}, as DATABASE_ROUTERS say, but its task "
+            f"works on {alias!r}: set the task's database"
+        )
+
+
+def repeats(queryset: QuerySet[Any]) -> bool:
+    """Tell whether a record may come more than once, for each row of a join."""
+    query = queryset.query
+    if query.group_by is not None:
+        return False
+    joined = (
+        each for alias, each in query.alias_map.items() if query.alias_refcount[alias]
+    )
+    fields = (getattr(each, "join_field", None) for each in joined)
+    return any(each and (each.one_to_many or each.many_to_many) for each in fields)
 
 
 def in_order_of_key(queryset: QuerySet[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from upkeep.exceptions import CursorMismatch
 from upkeep.tasks.collections.base import Collection, Cursor, Item, Page
 
 
@@ -30,7 +31,14 @@ class SequenceCollection(Collection[Item]):
 
     def _position(self, cursor: Cursor) -> int:
         self.check_kind(cursor)
-        return int(cursor["position"])
+        position = int(cursor["position"])
+        if position > len(self._sequence):
+            raise CursorMismatch(
+                f"The run had done {position:,} items of a sequence that now has "
+                f"{len(self._sequence):,}. Bring the former one back, or cancel the "
+                "run and start a new one."
+            )
+        return position
 
     def _cursor(self, position: int) -> Cursor:
         return {"kind": self.kind, "position": position}
