@@ -42,6 +42,15 @@ def test_no_news_are_no_content(page: Page) -> None:
     assert next_answer(page).status == 204
 
 
+def test_nothing_flickers_while_it_is_asked(page: Page) -> None:
+    page.goto(f"/upkeep/runs/{run_in(Status.PAUSED).pk}/")
+    page.route("**/runs/**", lambda route: None)  # The answer does not come.
+    with page.expect_request(is_poll):
+        page.clock.run_for(2_100)
+    expect(page.get_by_role("button", name="Resume")).to_have_css("opacity", "1")
+    assert page.locator("#live.htmx-request").count() == 1
+
+
 def test_it_ends_with_the_run(page: Page) -> None:
     watch = Watch(page)
     run = run_in(Status.RUNNING)
