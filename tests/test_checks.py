@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.db import connections
+from django.urls import include, path
 from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
@@ -170,3 +171,26 @@ class TestTime:
         for cached in ("timezone", "timezone_name"):
             vars(home).pop(cached, None)
         assert found_ids == ["upkeep.E011"]
+
+
+class TestLogin:
+    @pytest.fixture
+    def pages(self, settings: Settings) -> None:
+        """Have the pages, and nothing else."""
+        settings.ROOT_URLCONF = __name__
+
+    def test_nowhere_to_be_found_is_a_warning(self, pages: None) -> None:
+        assert ids() == ["upkeep.W002"]
+
+    def test_at_an_address_of_the_project_is_right(
+        self, pages: None, settings: Settings
+    ) -> None:
+        settings.LOGIN_URL = "/answered/by/another/server/"
+        assert ids() == []
+
+    def test_is_not_asked_for_without_pages(self, settings: Settings) -> None:
+        settings.ROOT_URLCONF = "tests.testapp.models"  # It has no addresses.
+        assert ids() == []
+
+
+urlpatterns = [path("upkeep/", include("upkeep.urls"))]

@@ -172,7 +172,7 @@ def test_every_attribute_of_a_task_is_there_with_its_default() -> None:
 def test_every_address_is_there_with_its_name() -> None:
     told = {address: cells[0] for address, cells in table("address").items()}
     known = {
-        f"`upkeep/{re.sub('<[a-z]+:', '<', str(each.pattern))}`": f"`upkeep:{each.name}`"
+        re.sub("<[a-z]+:", "<", f"`upkeep/{each.pattern}`"): f"`upkeep:{each.name}`"
         for each in urlpatterns
     }
     assert told == known

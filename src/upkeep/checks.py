@@ -11,7 +11,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
 
 from upkeep.compat import DummyBackend, InvalidTaskBackend, task_backends
 from upkeep.conf import Conf
@@ -187,3 +190,26 @@ def check_time(
             )
         )
     return found
+
+
+@register("upkeep")
+def check_login(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Check that who may use the pages finds a place to log in."""
+    try:
+        reverse("upkeep:task-list")
+    except (ImproperlyConfigured, NoReverseMatch):
+        return []  # The project has no pages of ours.
+    # Imported only now: a worker needs no pages.
+    login_url = import_string("upkeep.web.access.login_url")
+    if login_url() is not None:
+        return []
+    return [
+        Warning(
+            "Nobody can log in to see Upkeep's pages.",
+            hint="Set LOGIN_URL to a page that is there, or add Django's admin.",
+            id="upkeep.W002",
+        )
+    ]

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from upkeep.databases import home
-from upkeep.exceptions import InvalidFile
 from upkeep.management.exits import Cancelled, Failed, Paused, Stopped
 from upkeep.management.screen import printable
 from upkeep.management.words import compact, outcome
 from upkeep.runs.events import Event
 from upkeep.runs.status import Status
+from upkeep.runs.why import INVALID_FILE, why
 
 if TYPE_CHECKING:
     from django.core.management.base import OutputWrapper
 
     from upkeep.management.screen import Screen
     from upkeep.runs.models import Run
-
-INVALID_FILE = f"{InvalidFile.__module__}.{InvalidFile.__qualname__}"
 
 WISHES = {Status.PAUSING, Status.CANCELLING}
 
@@ -54,7 +52,7 @@ def report_stop(run: Run, screen: Screen, errors: OutputWrapper) -> None:
 
 def _remedy(run: Run) -> str:
     if run.error_class == INVALID_FILE:
-        return "The run keeps the file as it was: correct yours, and start a new run."
+        return why(run)
     return f"Mend the cause, then {how_to_resume(run)}"
 
 

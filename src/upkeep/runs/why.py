@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home
+from upkeep.exceptions import InvalidFile
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
@@ -28,6 +29,8 @@ ON_ITS_WAY = timedelta(seconds=5)
 
 # An item that takes longer is worth a word, for nothing moves meanwhile.
 LONG_FOR_AN_ITEM = timedelta(seconds=10)
+
+INVALID_FILE = f"{InvalidFile.__module__}.{InvalidFile.__qualname__}"
 
 START_ONE = "manage.py upkeep worker"
 
@@ -46,11 +49,19 @@ def why(run: Run) -> str:
     if status is Status.PAUSED:
         return _why_paused(run)
     if status is Status.ERRORED:
-        return _(
-            "An error stopped it, and its place was kept. Mend the cause, then resume "
-            "it: it goes on with the item that failed."
-        )
+        return _why_errored(run)
     return ""
+
+
+def _why_errored(run: Run) -> str:
+    if run.error_class == INVALID_FILE:
+        return _(
+            "The run keeps the file as it was: correct yours, and start a new run."
+        )
+    return _(
+        "An error stopped it, and its place was kept. Mend the cause, then resume it: "
+        "it goes on with the item that failed."
+    )
 
 
 def _why_waiting(run: Run) -> str:

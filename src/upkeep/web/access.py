@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
@@ -183,15 +184,18 @@ def _login(request: HttpRequest) -> HttpResponse | None:
 
 
 def login_url() -> str | None:
-    """Return where one logs in: LOGIN_URL, else the admin; None where neither works."""
-    try:
+    """
+    Return where one logs in: LOGIN_URL, else the admin; None where neither works.
+
+    An address that the project has chosen is taken as it is, for it may be one that
+    another server answers; Django's own default has to lead somewhere.
+    """
+    with suppress(NoReverseMatch, Resolver404):
         url = resolve_url(settings.LOGIN_URL)
-        if not urlsplit(url).netloc:
+        if not settings.is_overridden("LOGIN_URL"):  # type: ignore[misc]
             path = urlsplit(url).path
             resolve("/" + path.removeprefix(get_script_prefix()).removeprefix("/"))
-    except (NoReverseMatch, Resolver404):
-        try:
-            return reverse("admin:login")
-        except NoReverseMatch:
-            return None
-    return url
+        return url
+    with suppress(NoReverseMatch):
+        return reverse("admin:login")
+    return None

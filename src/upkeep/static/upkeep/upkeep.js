@@ -5,6 +5,11 @@
 
   var LIVE = "[data-live]";
 
+  // In a page of the project, too, whose policy may forbid what is inline.
+  if (window.htmx) {
+    window.htmx.config.includeIndicatorStyles = false;
+  }
+
   function isPoll(event) {
     var from = event.detail.elt;
     return from.matches(".live") && event.detail.requestConfig.verb === "get";
