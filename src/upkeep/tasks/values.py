@@ -72,7 +72,7 @@ def canonical(data: Any) -> str:
 
 def show(data: Any) -> str:
     """Say a stored value in one line for people, without asking the database."""
-    if data is None:
+    if data is None or data == []:
         return "–"
     if isinstance(data, bool):
         return gettext("Yes") if data else gettext("No")
