@@ -16,10 +16,18 @@ CHECK = ["check", "--fail-level", "WARNING"]
 MIGRATIONS = ["makemigrations", "--check", "--dry-run"]
 SETTINGS = ["--settings", "tests.settings"]
 
+IN_A_BROWSER = "tests/browser"
+
 TESTS = [
-    suite(f"tests on {name}", sys.executable, name, "-m", "not alone")
+    suite(
+        f"tests on {name}",
+        sys.executable,
+        name,
+        *("-m", "not alone", f"--ignore={IN_A_BROWSER}"),
+    )
     for name in DATABASES
 ]
+BROWSER = suite("tests in a browser", sys.executable, "sqlite", IN_A_BROWSER)
 ALONE = suite("timed tests on sqlite", sys.executable, "sqlite", "-m", "alone")
 
 STAGES = [
@@ -31,7 +39,8 @@ STAGES = [
     [Step(name="migrations", command=[*DJANGO, *MIGRATIONS, *SETTINGS])],
     [Step(name="migrations of the example", command=[*EXAMPLE, *MIGRATIONS])],
     [ALONE],
-    TESTS,  # Side by side: much of their time they wait for leases to run out.
+    # Side by side: much of their time they wait for leases to run out.
+    [*TESTS, BROWSER],
 ]
 
 if __name__ == "__main__":
