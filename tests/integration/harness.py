@@ -27,7 +27,7 @@ from django_tasks_db.models import DBTaskResult
 
 from tests.testapp.models import Effect, Item
 from upkeep.dispatch.recovery import sweep
-from upkeep.models import Run
+from upkeep.models import Queue, Run
 from upkeep.runs.status import Status
 
 PATIENCE = 30.0  # seconds, for what takes a fraction of one
@@ -214,6 +214,8 @@ def rescue() -> None:
 def clear() -> None:
     """Bring the tables back to the start."""
     Run.objects.all().delete()
+    # Else the worker would say less to its database than the one that was counted.
+    Queue.objects.all().delete()
     DBTaskResult.objects.all().delete()
     Effect.objects.all().delete()
     Item.objects.update(n=0)
