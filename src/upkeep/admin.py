@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from django.apps.registry import Apps
@@ -17,6 +16,7 @@ from upkeep.databases import home
 from upkeep.runs.facts import parameters_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
+from upkeep.runs.words import as_json
 from upkeep.tasks import registry
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     @admin.display(description=_("metadata"))
     def metadata_in_words(self, run: Run) -> str:
         """Return what the one who started the run attached to it."""
-        return json.dumps(run.metadata, ensure_ascii=False)
+        return as_json(run.metadata)
 
     @admin.display(description=_("result"))
     def result_in_words(self, run: Run) -> str:
         """Return what the run gave back."""
-        return json.dumps(run.result, ensure_ascii=False)
+        return as_json(run.result)
 
     @admin.display(description=_("page"))
     def on_its_page(self, run: Run) -> SafeString | str:

@@ -20,7 +20,7 @@ from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
 from upkeep.runs.status import HELD, WAITING, Status
-from upkeep.runs.why import why
+from upkeep.runs.why import INVALID_FILE, why
 
 pytestmark = pytest.mark.django_db
 
@@ -189,9 +189,16 @@ class TestStopped:
 
     def test_by_an_error_says_how_to_go_on(self) -> None:
         assert why(run_in(Status.ERRORED)) == (
-            "An error stopped it, and its place was kept. Mend the cause, then resume "
-            "it: it goes on with the item that failed."
+            "An error stopped it, and its place was kept. Mend the cause, restart the "
+            "workers if you changed code, then resume it: it goes on with the item "
+            "that failed."
         )
+
+    def test_by_a_file_says_to_start_anew(self) -> None:
+        """The run has a copy of its own: to resume it would be in vain."""
+        run = run_in(Status.ERRORED)
+        run.error_class = INVALID_FILE
+        assert why(run).endswith("correct yours, and start a new run.")
 
     @pytest.mark.parametrize(
         "status", [Status.SUCCEEDED, Status.CANCELLED, Status.DISCARDED]

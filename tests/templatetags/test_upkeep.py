@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.template import Context, Template
+from django.contrib.auth.models import AnonymousUser
+from django.template import RequestContext, Template
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
-from tests.web.visits import Markup, client_of, inline, to, user
+from tests.web.visits import SEE, Markup, client_of, inline, to, user
 from upkeep.runs.models import Run
 from upkeep.runs.status import ACTIVE, Status
 
@@ -19,8 +21,11 @@ pytestmark = pytest.mark.django_db
 TAG = "{% load upkeep %}{% upkeep_progress run %}"
 
 
-def shown(template: str = TAG, **context: Any) -> Markup:
-    return Markup(Template(template).render(Context(context)))
+def shown(template: str = TAG, *, by: Any = None, **context: Any) -> Markup:
+    """Render a page for somebody: without a name, for one who may see all runs."""
+    request = RequestFactory().get("/")
+    request.user = by or user(SEE)
+    return Markup(Template(template).render(RequestContext(request, context)))
 
 
 def live(page: Markup) -> list[dict[str, str]]:
@@ -45,12 +50,19 @@ class TestProgress:
     def test_is_what_the_address_gives_to_who_asked_for_the_run(self) -> None:
         asker = user()
         run = Numbers.using(by=asker).enqueue()
-        (part,) = live(shown(run=run))
+        (part,) = live(shown(run=run, by=asker))
         headers = {"HX-Request": "true"}
         answer = client_of(asker).get(part["hx-get"], {"seen": ""}, headers=headers)
         (again,) = live(Markup(answer.content.decode()))
         assert answer.status_code == 200
         assert (again["id"], again["hx-get"]) == (part["id"], part["hx-get"])
+
+    def test_is_shown_to_nobody_else(self) -> None:
+        run = Numbers.using(by=user()).enqueue()
+        for stranger in (user(), AnonymousUser()):
+            page = shown(TAG + "{{ word }}", run=run, by=stranger, word="Hello.")
+            assert page.words.strip() == "Hello."
+            assert not page.all("script")
 
     def test_of_several_runs_have_ids_of_their_own(self) -> None:
         runs = [Numbers.enqueue(), Numbers.enqueue()]
@@ -92,9 +104,8 @@ class TestScripts:
             assert len(page.all("script")) == 2
 
     def test_come_with_every_page_anew(self, run: Run) -> None:
-        template = Template(TAG)
         for _ in range(2):
-            page = Markup(template.render(Context({"run": run})))
+            page = shown(run=run)
             assert len(page.all("script")) == 2
 
     def test_can_be_left_out(self, run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from django.utils import timezone
 
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
-from upkeep.runs.words import duration, rate, rounded
+from upkeep.runs.words import as_json, duration, rate, rounded
 
 if TYPE_CHECKING:
     from upkeep.runs.events import Event
@@ -91,4 +90,4 @@ def line(when: datetime, what: str, text: str) -> str:
 
 def compact(value: Any) -> str:
     """Return JSON in one line."""
-    return json.dumps(value, ensure_ascii=False)
+    return as_json(value)

@@ -32,6 +32,10 @@ class Event(models.Model):
     class Meta:
         app_label = "upkeep"
         ordering = ("id",)
+        # The last moves are asked for by each look at a page, past all that was logged.
+        indexes = [
+            models.Index(fields=["run", "kind", "id"], name="upkeep_event_moves")
+        ]
         verbose_name = _("event")
         verbose_name_plural = _("events")
 

@@ -129,5 +129,5 @@ def _latest_runs(labels: Sequence[str], ids: set[int]) -> dict[str, Run]:
 
 def _is_latest(label: str) -> Q:
     """Name the last run of a label by one look at the index, not at all its runs."""
-    last = Run.objects.using(home()).filter(task=label).order_by("-pk")
+    last = Run.objects.using(home()).of(label).order_by("-pk")
     return Q(pk=Subquery(last.values("pk")[:1]))

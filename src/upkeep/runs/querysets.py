@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Self
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -22,6 +24,16 @@ def abandoned() -> Q:
 
 class RunQuerySet(QuerySet["Run"]):
     """Runs, asked for in the words of the domain."""
+
+    def of(self, *labels: str) -> Self:
+        """
+        Return the runs of tasks with these labels, spelled just so.
+
+        To MariaDB's collations `blog.Purge`, `BLOG.PURGE` and `blog.Purge ` are the
+        same, and a permission is asked for by the label.
+        """
+        spelled = [Q(task__startswith=label) for label in labels]
+        return self.filter(reduce(or_, spelled, Q()), task__in=labels)
 
     def active(self) -> Self:
         """Return the runs that are not over."""

@@ -59,8 +59,9 @@ def _why_errored(run: Run) -> str:
             "The run keeps the file as it was: correct yours, and start a new run."
         )
     return _(
-        "An error stopped it, and its place was kept. Mend the cause, then resume it: "
-        "it goes on with the item that failed."
+        "An error stopped it, and its place was kept. Mend the cause, restart the "
+        "workers if you changed code, then resume it: it goes on with the item that "
+        "failed."
     )
 
 

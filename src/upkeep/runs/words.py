@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -30,6 +32,12 @@ def rough_duration(time: timedelta) -> str:
 def rate(items_a_second: float) -> str:
     """Say a rate, with as many digits as mean something."""
     return _("%(items)s a second") % {"items": rounded(items_a_second)}
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON to be read by people, in letters that can be written."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def rounded(number: float) -> str:

@@ -31,6 +31,9 @@ Fields = Mapping[str, forms.Field]
 
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
+# What fields raise, beside ValidationError, for values that they were not made for.
+UNFIT = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
+
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 
 # A run is not guessed at: to go on without what it was given, or with less than the
@@ -131,7 +134,7 @@ def _given_or_initial(name: str, field: forms.Field, given: Mapping[str, Any]) -
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
         return field.clean(_as_submitted(field, value))
-    except (AttributeError, TypeError, ValueError) as error:
+    except UNFIT as error:
         # Fields expect what forms submit: a DateField, for one, calls strip() on 5.
         raise ValidationError(
             f"{type(field).__name__} cannot take a value of type "

@@ -79,7 +79,7 @@ def show(data: Any) -> str:
     if isinstance(data, list):
         return ", ".join(map(show, data))
     if not isinstance(data, dict):
-        return str(data)
+        return str(data).encode("utf-8", "backslashreplace").decode()
     tag = tag_of(data)
     return _show_dict(data) if tag is None else kind_tagged(tag).show(data)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from django import template
@@ -14,6 +13,7 @@ from upkeep.runs.progress import Progress
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from django.http import HttpRequest
     from django.template import Context
 
     from upkeep.runs.models import Run
@@ -30,9 +30,11 @@ def upkeep_progress(
     """
     Show how far a run is, and go on showing it: `{% upkeep_progress run %}`.
 
-    Whoever asked for the run may watch it, and whoever may see all runs. `scripts` is
-    False in pages that have htmx already.
+    Whoever asked for the run may watch it, and whoever may see all runs; others are
+    shown nothing. `scripts` is False in pages that have htmx already.
     """
+    if not _may_watch(_request_of(context), run):
+        return {}
     # What is written on top of it is forgotten at the end of an included template.
     whole_page: Any = context.render_context.dicts[0]
     first = STARTED not in whole_page
@@ -46,6 +48,18 @@ def upkeep_progress(
         "version": "",
         "scripts": scripts and first,
     }
+
+
+def _request_of(context: Context) -> HttpRequest | None:
+    # The attribute is there also in a template that is included with `only`.
+    return getattr(context, "request", None) or context.get("request")
+
+
+def _may_watch(request: HttpRequest | None, run: Run) -> bool:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return False
+    return bool(user.pk == run.requested_by_id or user.has_perm("upkeep.view_run"))
 
 
 @register.filter
@@ -82,4 +96,4 @@ def rate(items_a_second: float) -> str:
 @register.filter
 def compact(value: Any) -> str:
     """Return JSON in one line."""
-    return json.dumps(value, ensure_ascii=False)
+    return words.as_json(value)

@@ -78,6 +78,8 @@ def guarded(
                 )
             except PermissionDenied as error:
                 response = refuse(request, REFUSED, str(error))
+            except Run.DoesNotExist:  # It was deleted a moment ago.
+                response = refuse(request, NOT_FOUND, _("The run is gone."))
             except Http404 as error:
                 response = refuse(request, NOT_FOUND, str(error))
             csp.protect(response)
@@ -121,12 +123,19 @@ def find_task(request: HttpRequest, label: str) -> type[Task] | None:
     try:
         task = registry.get(label)
     except TaskNotFound as error:
-        if not Run.objects.using(home()).filter(task=storable(label)).exists():
-            raise Http404(str(error)) from error
+        if label not in _stored_spellings(label):
+            sentence = _("There is no task %(label)s.") % {"label": label}
+            raise Http404(sentence) from error
         return None
     if task.permission:
         require(request, task.permission)
     return task
+
+
+def _stored_spellings(label: str) -> set[str]:
+    """Return the label as runs have it; MariaDB takes others for the same."""
+    runs = Run.objects.using(home()).of(storable(label)).order_by()
+    return set(runs.values_list("task", flat=True)[:1])
 
 
 def find_run(request: HttpRequest, pk: int) -> Run:

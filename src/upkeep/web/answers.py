@@ -26,6 +26,7 @@ CREATED = 201
 REFUSED = 403
 NOT_FOUND = 404
 CONFLICT = 409
+UNSUPPORTED = 415
 INVALID = 422
 
 HTML = "text/html"
@@ -70,9 +71,7 @@ def page(
 
 def data(content: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """Return JSON."""
-    return JsonResponse(
-        content, status=status, json_dumps_params={"ensure_ascii": False}
-    )
+    return JsonResponse(content, status=status)
 
 
 def refuse(request: HttpRequest, status: int, sentence: str) -> HttpResponse:

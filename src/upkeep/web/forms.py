@@ -72,6 +72,27 @@ class ParameterForm(forms.Form):
             if field.data or field.name not in self.unsaid
         }
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """
+        What a program sent: only what it named, and also what no task takes.
+
+        A box that a browser leaves out is not ticked; what a program leaves out takes
+        its initial value, as everywhere else.
+        """
+        names = {*self.data, *self.files} - {"csrfmiddlewaretoken"}
+        owners = {_owner(name, self.fields) for name in names}
+        unknown = {name: "" for name in owners if name not in self.fields}
+        return {
+            name: self[name].data for name in self.fields if name in owners
+        } | unknown
+
+
+def _owner(name: str, fields: Collection[str]) -> str:
+    """Return the field that a name is of, be it a part such as day_0; else the name."""
+    parts = [field for field in fields if name.startswith(f"{field}_")]
+    return name if name in fields else max(parts, key=len, default=name)
+
 
 def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
     """Return the form: filled in by POST, or with values that the address names."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect
@@ -15,7 +14,8 @@ from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
-from upkeep.runs.why import why
+from upkeep.runs.why import INVALID_FILE, why
+from upkeep.runs.words import as_json
 from upkeep.web.access import (
     SEE,
     STEER,
@@ -128,9 +128,10 @@ def _show(
         "earlier": earlier,
         "before": before,
         "parameters": parameters_in_words(run),
-        "metadata": json.dumps(run.metadata, indent=2, ensure_ascii=False),
-        "result": json.dumps(run.result, indent=2, ensure_ascii=False),
-        "wishes": _wishes(run) if user_of(request).has_perm(STEER) else [],
+        "metadata": as_json(run.metadata, indent=2),
+        "result": as_json(run.result, indent=2),
+        "wishes": _wishes(run),
+        "may_steer": user_of(request).has_perm(STEER),
     }
     return page(
         request,
@@ -144,6 +145,8 @@ def _show(
 
 def _wishes(run: Run) -> list[str]:
     """Return what one can wish of a run, where that would change something."""
+    if run.error_class == INVALID_FILE:
+        return ["cancel"] if run.status == Status.ERRORED else []
     status = Status(run.status)
     tables = {"pause": PAUSE, "resume": RESUME, "cancel": CANCEL}
     return [

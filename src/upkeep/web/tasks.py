@@ -18,9 +18,11 @@ from upkeep.web.answers import (
     CONFLICT,
     CREATED,
     INVALID,
+    UNSUPPORTED,
     before_of,
     data,
     page,
+    refuse,
     run_as_json,
     url_of,
     wants_json,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from upkeep.tasks.base import Task
 
 PAGE = 20
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @guarded(SEE)
@@ -76,9 +80,14 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
     if task is None:
         sentence = _("The task %(label)s is gone from the code.") % {"label": label}
         return _show(request, label, None, status=CONFLICT, refusal=sentence)
+    if request.content_type not in FORMS:
+        sentence = _("Send the parameters as a form, not as %(kind)s.")
+        refusal = sentence % {"kind": request.content_type}
+        return refuse(request, UNSUPPORTED, refusal)
     form = form_of(task, request)
+    given = form.named if wants_json(request) else form.given
     try:
-        run = task.using(by=user_of(request)).enqueue(**form.given)
+        run = task.using(by=user_of(request)).enqueue(**given)
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
@@ -142,7 +151,7 @@ def _say_no(form: ParameterForm | None, status: int, refusal: str) -> HttpRespon
 
 def _runs_of(label: str, task: type[Task] | None) -> Any:
     labels = [task.label(), *task.aliases] if task else [label]
-    runs = Run.objects.using(home()).filter(task__in=labels)
+    runs = Run.objects.using(home()).of(*labels)
     return runs.select_related("requested_by").order_by("-pk")
 
 

@@ -31,9 +31,54 @@
 
   // Logged out, or no longer permitted: what is shown stays, and nobody asks again.
   document.addEventListener("htmx:responseError", function (event) {
-    if (isPoll(event)) {
+    var status = event.detail.xhr.status;
+    if (!isPoll(event)) {
+      complain();
+    } else if (status === 401 || status === 403 || status === 404) {
       event.detail.elt.removeAttribute("data-live");
+      complain();
     }
+  });
+
+  document.addEventListener("htmx:sendError", function (event) {
+    if (!isPoll(event)) {
+      complain();
+    }
+  });
+
+  function complain() {
+    var trouble = document.getElementById("trouble");
+    if (trouble) {
+      trouble.hidden = false;
+    }
+  }
+
+  // A second click, meant for what stood here a moment ago, or sent by a nervous hand.
+  var SETTLED = 600; // milliseconds
+  var exchanged = -SETTLED;
+  document.addEventListener("htmx:afterSwap", function (event) {
+    if (event.detail.requestConfig.verb !== "get") {
+      exchanged = performance.now();
+    }
+  });
+  document.addEventListener(
+    "submit",
+    function (event) {
+      var form = event.target;
+      var isTooSoon = performance.now() - exchanged < SETTLED;
+      if (form.method === "post" && (isTooSoon || form.hasAttribute("data-sent"))) {
+        event.preventDefault();
+        event.stopPropagation();
+      } else if (form.method === "post" && !form.hasAttribute("hx-post")) {
+        form.setAttribute("data-sent", "");
+      }
+    },
+    true
+  );
+  window.addEventListener("pageshow", function () {
+    document.querySelectorAll("form[data-sent]").forEach(function (form) {
+      form.removeAttribute("data-sent");
+    });
   });
 
   // Who goes by keyboard keeps the place when the part around it is exchanged: on the
