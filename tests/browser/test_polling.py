@@ -137,4 +137,4 @@ class TestFocus:
         run.move_to(Status.SUCCEEDED)
         next_answer(page)
         expect(page.get_by_text("Succeeded after")).to_be_visible()
-        assert page.evaluate("document.activeElement !== document.body")
+        page.wait_for_function("document.activeElement !== document.body")
