@@ -21,7 +21,7 @@ from tests.execution.story import effects, go_on, once
 from tests.integration.harness import faults
 from tests.testapp.clock import clock
 from tests.testapp.maintenance import CountUp, CountUpInChunks
-from tests.testapp.models import Item
+from tests.testapp.models import Effect, Item
 from upkeep import Task
 from upkeep.execution import executor
 from upkeep.execution.claim import Claim
@@ -235,6 +235,26 @@ class TestSignals:
         assert (run.status, run.done) == (Status.INTERRUPTED, 10)
         assert go_on(run).status == Status.SUCCEEDED
         assert set(effects()) == set(range(1, 21))
+
+    def test_an_end_at_once_behind_the_last_item_of_a_page_is_none_either(
+        self,
+    ) -> None:
+        """A signal comes when it comes: here between two items."""
+
+        class Late(Interruption):
+            def __getattribute__(self, name: str) -> Any:
+                found = super().__getattribute__(name)
+                if name == "asked" and not found and Effect.objects.count() == 20:
+                    self.__dict__["asked"] = "A deploy."
+                    raise SystemExit
+                return found
+
+        run = CountUp.enqueue()
+        with pytest.raises(SystemExit):
+            executor.execute(run.pk, run.lease_token, interruption=Late())
+        run.refresh_from_db()
+        assert run.status == Status.INTERRUPTED
+        assert faults(go_on(run)) == []
 
     @pytest.mark.parametrize(
         "error", [SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError]

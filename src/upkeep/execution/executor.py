@@ -253,7 +253,9 @@ class Executor:
                     if (now := monotonic()) >= deadline or interruption.asked:
                         break
             except BaseException:
-                chunk.item_in_hand = self._name(page.items[done], chunk.items + done)
+                if done < len(page.items):  # A signal may come behind the last one.
+                    item = page.items[done]
+                    chunk.item_in_hand = self._name(item, chunk.items + done)
                 raise
             finally:
                 chunk.items += done
