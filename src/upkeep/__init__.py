@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     )
     from upkeep.runs.models import Run
     from upkeep.tasks.base import Job, Task
+    from upkeep.tasks.collections.batches import Batches
     from upkeep.tasks.parameters import parameter
 
 __version__ = "0.1.0"
 
 __all__ = [
     # What developers write
+    "Batches",
     "Job",
     "Task",
     "parameter",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Batches": "upkeep.tasks.collections.batches",
     "Job": "upkeep.tasks.base",
     "Task": "upkeep.tasks.base",
     "parameter": "upkeep.tasks.parameters",

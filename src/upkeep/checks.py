@@ -114,10 +114,10 @@ def _unusable_methods() -> Iterator[CheckMessage]:
 def _needed_methods(task: type[Task]) -> list[tuple[str, int, str]]:
     if issubclass(task, Job):
         return [("perform", 1, "def perform(self)")]
-    return [
-        ("collection", 1, "def collection(self)"),
-        ("process", 2, "def process(self, item)"),
-    ]
+    process = ("process", 2, "def process(self, item)")
+    if task.has_iterate():
+        return [("iterate", 2, "def iterate(self, cursor)"), process]
+    return [("collection", 1, "def collection(self)"), process]
 
 
 def _takes(method: Callable[..., Any], arguments: int) -> bool:

@@ -65,6 +65,9 @@ class TestClass:
             ({"chunk": 5}, "Made.chunk must be a timedelta, or None"),
             ({"time_budget": 120}, "Made.time_budget must be a timedelta, or None"),
             ({"batch_size": 0}, "Made.batch_size must be 1 or more"),
+            ({"cursor_fields": "created_at"}, "cursor_fields must be a tuple of"),
+            ({"cursor_fields": ()}, "cursor_fields must be a tuple of field names"),
+            ({"cursor_fields": (1,)}, "cursor_fields must be a tuple of field names"),
             ({"batch_size": "many"}, "Made.batch_size must be 1 or more"),
             ({"concurrency": 0}, "Made.concurrency must be 1 or more, or None"),
             ({"process": lazy_generator}, r"Made.process\(\) must be a plain method"),
@@ -84,6 +87,7 @@ class TestClass:
             {"chunk": timedelta(seconds=1), "time_budget": timedelta(hours=1)},
             {"chunk": None, "time_budget": None, "concurrency": None},
             {"batch_size": 1, "concurrency": 5},
+            {"cursor_fields": ["created_at", "-pk"]},
         ],
     )
     def test_with_attributes_that_can_be_is_made(

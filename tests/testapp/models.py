@@ -28,3 +28,31 @@ class Country(models.Model):
     """A row with a key that is text."""
 
     code = models.CharField(max_length=10, primary_key=True)
+
+
+class Seat(models.Model):
+    """A row with a key of two columns."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.IntegerField()
+    number = models.IntegerField()
+    guest = models.CharField(max_length=20, default="")
+
+
+class Reading(models.Model):
+    """A row with a column of each type by which one can walk; all may be empty."""
+
+    number = models.IntegerField(null=True)
+    text = models.CharField(max_length=20, null=True)  # noqa: DJ001 - that is the point
+    price = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    moment = models.DateTimeField(null=True)
+    day = models.DateField(null=True)
+    clock = models.TimeField(null=True)
+    lasting = models.DurationField(null=True)
+    code = models.UUIDField(null=True)
+    flag = models.BooleanField(null=True)
+    real = models.FloatField(null=True)
+    blob = models.BinaryField(null=True, max_length=20)
+    address = models.GenericIPAddressField(null=True)
+    country = models.ForeignKey(Country, on_delete=models.CASCADE, null=True)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, null=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.apps import apps
@@ -20,6 +21,7 @@ from upkeep.tasks import masks, registry
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
+from upkeep.tasks.collections.iterations import Iteration
 from upkeep.tasks.collections.once import Once
 from upkeep.tasks.order import Order
 
@@ -36,25 +38,45 @@ def _reserved_names() -> frozenset[str]:
 
 
 def _refuse_strange_attributes(cls: type[Task]) -> None:
+    if complaint := next(chain(_strange_values(cls), _strange_methods(cls)), None):
+        raise InvalidTask(f"{cls.__name__}.{complaint}")
+
+
+def _strange_values(cls: type[Task]) -> Iterator[str]:
     for name in ("chunk", "time_budget"):
         value = getattr(cls, name)
         if value is not None and not isinstance(value, timedelta):
-            raise InvalidTask(f"{cls.__name__}.{name} must be a timedelta, or None.")
+            yield f"{name} must be a timedelta, or None."
     if cls.permission is not None and cls.permission.count(".") != 1:
-        raise InvalidTask(
-            f"{cls.__name__}.permission must be like 'blog.change_post', or None."
-        )
-    for name in ("process", "perform"):
-        if _is_lazy(getattr(cls, name, None)):
-            raise InvalidTask(
-                f"{cls.__name__}.{name}() must be a plain method: called as one, an "
-                "async function or one with a yield does nothing."
-            )
+        yield "permission must be like 'blog.change_post', or None."
     batch_size: object = cls.batch_size
     if not isinstance(batch_size, int) or batch_size < 1:
-        raise InvalidTask(f"{cls.__name__}.batch_size must be 1 or more.")
+        yield "batch_size must be 1 or more."
+    if cls.cursor_fields is not None and not _are_names(cls.cursor_fields):
+        yield (
+            "cursor_fields must be a tuple of field names, such as "
+            "('created_at', '-pk'), or None."
+        )
     if cls.concurrency is not None and cls.concurrency < 1:
-        raise InvalidTask(f"{cls.__name__}.concurrency must be 1 or more, or None.")
+        yield "concurrency must be 1 or more, or None."
+
+
+def _strange_methods(cls: type[Task]) -> Iterator[str]:
+    for name in ("process", "perform"):
+        if _is_lazy(getattr(cls, name, None)):
+            yield (
+                f"{name}() must be a plain method: called as one, an async function or "
+                "one with a yield does nothing."
+            )
+
+
+def _are_names(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and bool(value)
+        and all(isinstance(name, str) for name in value)
+    )
 
 
 def _is_lazy(function: object) -> bool:
@@ -86,6 +108,22 @@ class Task:
     worked on at least once, and after a crash up to a second of them again. In an
     atomic task, too, `process` of a good item is called again when its chunk is
     rolled back because a neighbour failed.
+    """
+
+    cursor_fields: ClassVar[Sequence[str] | None] = None
+    """
+    The columns that order the walk of a QuerySet, such as `("created_at", "-pk")`.
+
+    None: the primary key, which is also appended where it is missing. They should be
+    the columns of one index, and `process` must not change them.
+    """
+
+    bounded: ClassVar[bool] = False
+    """
+    Whether the walk of a QuerySet ends where it ended when the run started.
+
+    False: rows that come behind the last one meanwhile are walked as well. Of several
+    `cursor_fields` the first one decides.
     """
 
     chunk: ClassVar[timedelta | None] = None
@@ -201,6 +239,16 @@ class Task:
         """Do the work for one item of the collection."""
         raise InvalidTask(f"{type(self).__name__} must define process(item).")
 
+    def iterate(self, cursor: Any) -> Iterable[tuple[Any, Any]]:
+        """
+        Yield pairs of an item and its cursor, beginning behind the cursor given.
+
+        Written instead of collection(), for what that cannot return. None is the
+        beginning; any other cursor comes back as it was yielded: text, numbers, dates,
+        or lists and dicts of these.
+        """
+        raise InvalidTask(f"{type(self).__name__} must define iterate(cursor).")
+
     def count(self) -> int | None:
         """Return the number of items, or None if it is not known."""
         return self.walk().count()
@@ -226,9 +274,22 @@ class Task:
         """The texts that must not be shown outside the task."""
         return masks.secrets_of(self.values, self.masked)
 
+    @classmethod
+    def has_iterate(cls) -> bool:
+        """Tell whether the task walks by its own iterate(), and not by collection()."""
+        return cls.iterate is not Task.iterate
+
     def walk(self) -> Collection[Any]:
         """Return the collection as the engine walks it."""
-        return collect(self.collection(), alias=self.database or databases.home())
+        if self.has_iterate():
+            return Iteration(self.iterate)
+        return collect(
+            self.collection(),
+            alias=self.database or databases.home(),
+            cursor_fields=self.cursor_fields,
+            bounded=self.bounded,
+            in_transaction=self.atomic,
+        )
 
     # How a run is started; on the class alone, for an instance has parameters already
 

@@ -7,6 +7,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from tests.testapp.models import Item
+from upkeep import Batches
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections import Once, collect
 from upkeep.tasks.collections.files import CSVFile
@@ -20,6 +21,7 @@ class TestCollect:
         [
             (Item.objects.all(), "queryset"),
             (Item.objects, "queryset"),
+            (Batches(Item.objects), "batches"),
             ([1, 2], "sequence"),
             ((), "sequence"),
             (range(3), "sequence"),
@@ -49,7 +51,9 @@ class TestCollect:
     def test_refuses_anything_else_by_its_type(self, value: Any, name: str) -> None:
         with pytest.raises(InvalidCollection, match=name) as raised:
             collect(value, alias="default")
-        assert "QuerySet, a list or another sequence, or a CSV" in str(raised.value)
+        assert "QuerySet, Batches(queryset), a list or another sequence" in str(
+            raised.value
+        )
 
 
 class TestCursor:

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
 from tests.testapp.models import Country, Document, Item
 from upkeep.exceptions import CursorMismatch, InvalidCollection
-from upkeep.tasks.collections import Collection, collect
+from upkeep.tasks.collections import Collection, collect, querysets
 
 FEWER = settings(max_examples=40, deadline=None)
 
@@ -141,7 +141,7 @@ class TestOrder:
 
         collection = walked(Ordered._default_manager.all())
         assert 'ORDER BY "testapp_ordered"."id" ASC' in str(
-            collection._records.query  # type: ignore[attr-defined]
+            collection.records.query  # type: ignore[attr-defined]
         ).replace("`", '"')
 
 
@@ -154,7 +154,14 @@ class TestRefusals:
             (Item.objects.all()[:5], "is sliced: filter it instead"),
             (Item.objects.distinct(), r"is distinct\(\): .*Exists"),
             (Item.objects.all().union(Item.objects.all()), "is combined by union"),
-            (Item.objects.order_by("n"), "is ordered, .*leave the ordering out"),
+            (
+                Item.objects.order_by("n"),
+                r"is ordered, but .* by id: leave .* cursor_fields = \('n',\)",
+            ),
+            (
+                Item.objects.select_for_update(skip_locked=True),
+                "leaves out rows that others have locked, .*skip_locked",
+            ),
             (Item.objects.order_by("-pk"), "is ordered"),
             (Item.objects.order_by("?"), "is ordered"),
             (Item.objects.reverse(), "is ordered"),
@@ -169,22 +176,6 @@ class TestRefusals:
     ) -> None:
         with pytest.raises(InvalidCollection, match=f"testapp.Item {sentence}"):
             walked(queryset)
-
-    @isolate_apps("tests.testapp")
-    def test_of_a_composite_key(self) -> None:
-        class Pair(models.Model):
-            pk = models.CompositePrimaryKey("a", "b")
-            a = models.IntegerField()
-            b = models.IntegerField()
-
-            class Meta:
-                app_label = "testapp"
-
-            def __str__(self) -> str:
-                return str(self.pk)
-
-        with pytest.raises(InvalidCollection, match="has a composite primary key"):
-            walked(Pair._default_manager.all())
 
     def test_of_a_cursor_by_other_fields(self) -> None:
         cursor = {"kind": "queryset", "fields": ["code"], "values": ["de"]}
@@ -202,7 +193,7 @@ class TestRefusals:
             walked(Item.objects.all()).page(cursor, 10)
 
     def test_not_of_a_proxy_which_has_the_same_records(self) -> None:
-        cursor = walked(Item.objects.all())._cursor(7)  # type: ignore[attr-defined]
+        cursor = walked(Item.objects.all()).cursor(7, None)  # type: ignore[attr-defined]
 
         class Proxy(Item):
             class Meta:
@@ -212,15 +203,21 @@ class TestRefusals:
             def __str__(self) -> str:
                 return "a proxy"
 
-        after = walked(Proxy._default_manager.all())._after(cursor)  # type: ignore[attr-defined]
-        assert after.model is Proxy
+        records = walked(Proxy._default_manager.all()).after(cursor, None)  # type: ignore[attr-defined]
+        assert [each.model for each in records] == [Proxy]
 
     def test_of_a_model_that_is_routed_elsewhere(self, settings: Settings) -> None:
         settings.DATABASE_ROUTERS = [f"{__name__}.ItemsElsewhere"]
         with pytest.raises(InvalidCollection, match="'elsewhere', as DATABASE_ROUTERS"):
             walked(Item.objects.all())
         walked(Item.objects.using("default"))
-        collect(Item.objects.all(), alias="a third one")
+
+    def test_not_of_a_task_that_works_elsewhere_itself(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.DATABASE_ROUTERS = [f"{__name__}.ItemsElsewhere"]
+        monkeypatch.setattr(querysets, "home", lambda: "the one of the runs")
+        walked(Item.objects.all())
 
 
 class TestJoins:

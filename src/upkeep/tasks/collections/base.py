@@ -52,3 +52,8 @@ class Collection(ABC, Generic[Item]):
                 f"returns a collection of kind {self.kind!r}. Bring the former "
                 "collection back, or cancel the run and start a new one."
             )
+
+
+def described(value: object) -> str:
+    """Say what a value is, for an error."""
+    return "None" if value is None else f"a value of type {type(value).__name__}"

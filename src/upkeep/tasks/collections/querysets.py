@@ -1,8 +1,9 @@
-"""The records of a QuerySet, walked by primary key."""
+"""The records of a QuerySet, walked in the order of a key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -13,48 +14,85 @@ from django.db.models.query import ModelIterable
 from upkeep.databases import home
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
-from upkeep.tasks.values import from_json, to_json
+from upkeep.tasks.collections.keysets import Keyset, is_ordered_by
+from upkeep.tasks.values import from_json
+
+# What the values of a page may weigh; in memory a record takes some times as much.
+PAGE_BYTES = 2 << 20
+
+# So many records of a page are weighed, to know how many the next one may hold.
+WEIGHED = 20
 
 
-class QuerySetCollection(Collection[Any]):
+class RecordsCollection(Collection[Any]):
     """
-    The records of a QuerySet in the order of their primary key.
+    Records in the order of a key, from any place on.
 
     Each page begins after the key at which the one before ended, so a page costs
     the same at the end of a table as at its start, and rows that are changed,
     deleted or copied on the way move nobody else's place. The default ordering
     of the model plays no part. Records are read from the database `alias`, the
     one that is written, whatever a router says of reads.
+
+    `fields` are the columns of the key as `cursor_fields` has them; a `bounded` walk
+    ends where the records ended when it began.
     """
 
-    kind = "queryset"
-
-    def __init__(self, queryset: QuerySet[Any], alias: str) -> None:
-        check(queryset, alias)
-        key = queryset.model._meta.pk
+    def __init__(
+        self,
+        queryset: QuerySet[Any],
+        alias: str,
+        *,
+        fields: Sequence[str] = (),
+        bounded: bool = False,
+        in_transaction: bool = True,
+    ) -> None:
+        check(queryset, alias, in_transaction=in_transaction)
+        self.keyset = Keyset(queryset, fields, alias=alias)
+        self.records = queryset.using(alias).order_by(*self.keyset.order)
+        _check_order(queryset, self.keyset, alias)
+        self.bounded = bounded
         # A proxy has the records of its table, under another name.
         self.model = queryset.model._meta.concrete_model._meta.label
-        self.fields = [key.attname]
-        self._keys_of = attrgetter(key.attname)
-        self._records = queryset.using(alias).order_by("pk")
-
-    def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
-        """Return the next records, with one query."""
-        records = self._records if cursor is None else self._after(cursor)
-        # One more than asked tells whether these are the last: a run that is paused
-        # while its last item is worked on has succeeded.
-        items = list(records[: size + 1])
-        last = len(items) <= size
-        del items[size:]
-        # Noted now: a record that is deleted or copied in process loses its key.
-        keys = list(map(self._keys_of, items))
-        return Page(items, last, lambda index: self._cursor(keys[index]))
 
     def count(self) -> int:
         """Count with one query."""
-        return self._records.count()
+        return self.records.count()
 
-    def _after(self, cursor: Cursor) -> QuerySet[Any]:
+    def after(self, cursor: Cursor | None, until: Any) -> Iterator[QuerySet[Any]]:
+        """Yield the records behind a cursor, in order, range by range of an index."""
+        records = self.records
+        if until is not None:
+            records = records.filter(self.keyset.up_to(from_json(until)))
+        if cursor is None:
+            yield records
+        else:
+            for condition in self.keyset.behind(self._place(cursor)):
+                yield records.filter(condition)
+
+    def until(self, cursor: Cursor | None) -> Any:
+        """Return the value of the first column at which the walk ends, as JSON."""
+        if cursor is not None:
+            return cursor.get("until")
+        if not self.bounded:
+            return None
+        first_column = self.keyset.columns[0].name
+        last = self.records.reverse().values_list(first_column, flat=True)[:1]
+        return self.keyset.to_json(list(last))[0] if last else None
+
+    def cursor(self, values: Any, until: Any) -> Cursor:
+        """Return the place of a record by its values, or by its value of one column."""
+        if len(self.keyset.columns) == 1:
+            values = (values,)
+        bound = {} if until is None else {"until": until}
+        return bound | {
+            "kind": self.kind,
+            "model": self.model,
+            "fields": self.keyset.spelled,
+            "values": self.keyset.to_json(values),
+        }
+
+    def _place(self, cursor: Cursor) -> list[Any]:
         self.check_kind(cursor)
         if cursor.get("model", self.model) != self.model:
             raise CursorMismatch(
@@ -62,33 +100,75 @@ class QuerySetCollection(Collection[Any]):
                 f"walks {self.model}. Bring the former collection back, or cancel the "
                 "run and start a new one."
             )
-        if cursor["fields"] != self.fields:
+        if cursor["fields"] != self.keyset.spelled:
             raise CursorMismatch(
                 f"The run stopped in a walk by {', '.join(cursor['fields'])}, but "
-                f"{self._records.model._meta.label} is now walked by "
-                f"{', '.join(self.fields)}. Cancel the run and start a new one."
+                f"{self.model} is now walked by {', '.join(self.keyset.spelled)}. "
+                "Bring the former cursor_fields back, or cancel the run and start a "
+                "new one."
             )
-        (key,) = map(from_json, cursor["values"])
-        return self._records.filter(pk__gt=key)
-
-    def _cursor(self, key: Any) -> Cursor:
-        return {
-            "kind": self.kind,
-            "model": self.model,
-            "fields": self.fields,
-            "values": [to_json(key)],
-        }
+        return [from_json(value) for value in cursor["values"]]
 
 
-def check(queryset: QuerySet[Any], alias: str) -> None:
+class QuerySetCollection(RecordsCollection):
+    """The records of a QuerySet, one at a time; they are fetched page by page."""
+
+    kind = "queryset"
+
+    def __init__(self, queryset: QuerySet[Any], alias: str, **options: Any) -> None:
+        super().__init__(queryset, alias, **options)
+        self.records = self.records.annotate(**self.keyset.fetched)
+        self._values_of = attrgetter(*[each.attribute for each in self.keyset.columns])
+        self._fitting: int | None = None  # Records of this kind in PAGE_BYTES.
+
+    def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
+        """Return the next records; a place among ties costs some queries, not one."""
+        size = min(size, self._fitting or size)
+        until = self.until(cursor)
+        # One more than asked tells whether these are the last: a run that is paused
+        # while its last item is worked on has succeeded.
+        items = fetch(self.after(cursor, until), size + 1)
+        last = len(items) <= size
+        del items[size:]
+        self._fitting = fitting(items)
+        # Noted now: a record that is deleted or copied in process loses its key.
+        values = list(map(self._values_of, items))
+        return Page(items, last, lambda index: self.cursor(values[index], until))
+
+
+def fetch(ranges: Iterable[QuerySet[Any]], number: int) -> list[Any]:
+    """Return so many records of the ranges, or fewer where there are no more."""
+    items: list[Any] = []
+    for records in ranges:
+        items += records[: number - len(items)]
+        if len(items) == number:
+            break
+    return items
+
+
+def fitting(items: Sequence[Any]) -> int | None:
+    """Return how many such records a page may hold; None where there is none."""
+    some = items[:: len(items) // WEIGHED or 1]
+    weights = [_weight(item) for item in some]
+    return max(PAGE_BYTES * len(weights) // sum(weights), 1) if weights else None
+
+
+def _weight(item: Any) -> int:
+    """Return the bytes of what is large in a record, and a little for the rest."""
+    values = vars(item).values()
+    return 100 + sum(len(each) for each in values if isinstance(each, str | bytes))
+
+
+def check(queryset: QuerySet[Any], alias: str, *, in_transaction: bool) -> None:
     """Refuse a QuerySet that cannot be walked by key, saying what to write instead."""
-    if refusal := next(refusals(queryset, alias), None):
+    locks = _locks(queryset, in_transaction=in_transaction)
+    if refusal := next(chain(_refusals(queryset, alias), locks), None):
         raise InvalidCollection(
             f"The QuerySet of {queryset.model._meta.label} {refusal}."
         )
 
 
-def refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
+def _refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
     """Yield what stands in the way of walking a QuerySet by its primary key."""
     if queryset.query.combinator:
         yield (
@@ -108,19 +188,39 @@ def refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
             "gives values() instead of records, and no key to go on from: return "
             "records, with only(…) to load fewer columns"
         )
-    if len(queryset.model._meta.pk_fields) > 1:
-        yield (
-            "has a composite primary key, and a walk needs a key of one column: "
-            "return a list of keys instead"
-        )
-    elif not in_order_of_key(queryset):
-        yield "is ordered, but a walk goes by primary key: leave the ordering out"
     if repeats(queryset):
         yield (
             "joins a relation to many, so that a record comes once for each of the "
             "rows joined: filter with Exists(…) or pk__in=… instead"
         )
     yield from _of_another_database(queryset, alias)
+
+
+def _locks(queryset: QuerySet[Any], *, in_transaction: bool) -> Iterator[str]:
+    if queryset.query.select_for_update_skip_locked:
+        yield (
+            "leaves out rows that others have locked, and nobody would come back for "
+            "them: leave out skip_locked"
+        )
+    if queryset.query.select_for_update and not in_transaction:
+        yield (
+            "locks its rows, but its task is not atomic, and without a transaction "
+            "nothing holds a lock: leave out select_for_update() or atomic = False, "
+            "or lock the row in process(), in a transaction.atomic() of its own"
+        )
+
+
+def _check_order(queryset: QuerySet[Any], keyset: Keyset, alias: str) -> None:
+    """Refuse an ordering that is not the one of the walk."""
+    if is_ordered_by(queryset, keyset, alias=alias):
+        return
+    names = [each for each in queryset.query.order_by if isinstance(each, str)]
+    wanted = f"cursor_fields = {tuple(names)!r}" if names else "cursor_fields"
+    raise InvalidCollection(
+        f"The QuerySet of {queryset.model._meta.label} is ordered, but its walk goes "
+        f"by {', '.join(keyset.spelled)}: leave the ordering out, or set {wanted} on "
+        "the task."
+    )
 
 
 def _of_another_database(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
@@ -148,11 +248,3 @@ def repeats(queryset: QuerySet[Any]) -> bool:
     )
     fields = (getattr(each, "join_field", None) for each in joined)
     return any(each and (each.one_to_many or each.many_to_many) for each in fields)
-
-
-def in_order_of_key(queryset: QuerySet[Any]) -> bool:
-    """Tell whether a QuerySet asks for no order, or for that of its primary key."""
-    query, key = queryset.query, queryset.model._meta.pk
-    if query.extra_order_by or not query.standard_ordering:
-        return False
-    return not query.order_by or query.order_by[0] in ("pk", key.name, key.attname)

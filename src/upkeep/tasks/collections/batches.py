@@ -1,0 +1,85 @@
+"""The records of a QuerySet some at a time, each batch a QuerySet of its own."""
+
+from __future__ import annotations
+
+from math import ceil
+from operator import itemgetter
+from typing import Any
+
+from django.db.models import Manager, QuerySet
+
+from upkeep.tasks.collections.base import Cursor, Page
+from upkeep.tasks.collections.querysets import RecordsCollection, fetch
+
+# A batch, the key at its end, and whether none comes after it.
+Found = tuple["QuerySet[Any] | None", Any, bool]
+
+
+class Batches:
+    """
+    A QuerySet in batches of `size` records, the last one smaller.
+
+    `process` receives a QuerySet for each batch, and progress counts batches.
+    A batch is not fetched: `batch.update(…)` or `batch.delete()` is one statement. It
+    keeps the conditions of the whole, so records that `process` moves out of the filter
+    are gone from the batch, and from no other one.
+    """
+
+    def __init__(
+        self, queryset: QuerySet[Any] | Manager[Any], size: int = 1000
+    ) -> None:
+        if isinstance(queryset, Manager):
+            queryset = queryset.all()
+        if not isinstance(queryset, QuerySet):
+            raise TypeError(
+                f"Batches() takes a QuerySet, not a {type(queryset).__name__}."
+            )
+        if size < 1:
+            raise ValueError(f"A batch has at least 1 record, not {size}.")
+        self.queryset = queryset
+        self.size = size
+
+
+class BatchesCollection(RecordsCollection):
+    """Batches in the order of a key; each is known by the keys of its records."""
+
+    kind = "batches"
+
+    def __init__(self, batches: Batches, alias: str, **options: Any) -> None:
+        super().__init__(batches.queryset, alias, **options)
+        self.size = batches.size
+        self._names = [column.name for column in self.keyset.columns]
+        key = batches.queryset.model._meta.pk_fields
+        self._primary = itemgetter(*[self._names.index(each.attname) for each in key])
+
+    def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
+        """Return the next batch, one whatever `size`: it may be work for a chunk."""
+        until = self.until(cursor)
+        find = self._find_by_range if len(self._names) == 1 else self._find_by_keys
+        batch, end, last = find(list(self.after(cursor, until)))
+        items = [] if batch is None else [batch]
+        return Page(items, last, lambda _index: self.cursor(end, until))
+
+    def count(self) -> int:
+        """Count the batches."""
+        return ceil(super().count() / self.size)
+
+    def _find_by_range(self, ranges: list[QuerySet[Any]]) -> Found:
+        """Return the records up to the last key, the only one that is fetched."""
+        (records,) = ranges
+        keys = records.values_list(*self._names, flat=True)
+        ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
+        if not ends:
+            return None, None, True
+        return records.filter(self.keyset.up_to(ends[0])), ends[0], len(ends) == 1
+
+    def _find_by_keys(self, ranges: list[QuerySet[Any]]) -> Found:
+        """Return the records of certain primary keys, for no one range holds them."""
+        keys = fetch(
+            (records.values_list(*self._names) for records in ranges), self.size + 1
+        )
+        last = len(keys) <= self.size
+        del keys[self.size :]
+        if not keys:
+            return None, None, True
+        return self.records.filter(pk__in=map(self._primary, keys)), keys[-1], last
