@@ -10,74 +10,74 @@ somewhere: MariaDB scans the table for row values, and PostgreSQL for a chain of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import connections
-from django.db.models import DecimalField, F, JSONField, Model, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q, QuerySet
+from django.db.models.lookups import Exact, GreaterThan, Lookup
 
 from upkeep.exceptions import InvalidCollection
+from upkeep.tasks.collections.columns import columns_of
 from upkeep.tasks.values import to_json
 
 if TYPE_CHECKING:
-    from django.db.models import Field
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.expressions import OrderBy
+    from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
-# The digits of a decimal that SQLite, which keeps it as a float, gives back unchanged.
-SQLITE_DIGITS = 15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of a key, and how the rows are ordered by it."""
-
-    name: str
-    """As filter() takes it: `created_at`, `author__name`, or an annotation."""
-
-    attribute: str
-    """Where a record has the value."""
-
-    descending: bool
-    nullable: bool
-
-    nulls_first: bool
-    """Whether the database has the rows without a value before the others."""
-
-    @property
-    def spelled(self) -> str:
-        """The column as `cursor_fields` has it."""
-        return f"-{self.name}" if self.descending else self.name
-
-    @property
-    def is_annotated(self) -> bool:
-        """Tell whether the value must be fetched beside the record."""
-        return self.attribute.startswith(FETCHED)
-
-    @property
-    def order(self) -> OrderBy:
-        """The column for order_by(), which never asks the order of another model."""
-        return F(self.name).desc() if self.descending else F(self.name).asc()
-
-    def equal(self, value: Any) -> Q:
-        """Return the rows that tie with a value."""
-        return Q(
-            **{f"{self.name}__isnull": True} if value is None else {self.name: value}
-        )
-
-    def beyond(self, value: Any) -> Iterator[Q]:
-        """Yield the rows behind a value, in order."""
-        if value is not None:
-            yield Q(**{f"{self.name}__{'lt' if self.descending else 'gt'}": value})
-        without_value = value is None
-        if self.nullable and without_value == self.nulls_first:
-            yield Q(**{f"{self.name}__isnull": not without_value})
+# What lies in it, and its order.
+Range = tuple[Q, "list[OrderBy]"]
 
 
-# The name under which a value is fetched that the record itself does not have.
-FETCHED = "_upkeep_key_"
+# Note [The index of the walk]. Of a column that is equal to a value PostgreSQL takes no
+# heed in ORDER BY, and then any index that begins with the next column gives the right
+# order, too. For ties that is the one of the primary key, and to look there for rows
+# that tie may mean to read the table. Both expressions say the same without "equal",
+# so that only the index of the walk will do: Pair where two columns go the same way,
+# and Tie, for the first column alone, where they do not. (Behind an ANY in a further
+# column no index is in order.)
+
+
+class Tie(Exact):
+    """Equality that PostgreSQL does not call so: see Note [The index of the walk]."""
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> _AsSqlType:
+        """Return SQL that names an array of one value."""
+        left, left_params = self.process_lhs(compiler, connection)
+        right, right_params = self.process_rhs(compiler, connection)
+        kind = self.lhs.output_field.cast_db_type(connection)
+        sql = f"{left} = ANY (ARRAY[{right}]::{kind}[])"
+        return sql, (*left_params, *right_params)
+
+
+class Pair(Func):
+    """Two columns beyond two values, as one row: see Note [The index of the walk]."""
+
+    output_field = BooleanField()
+
+    def __init__(self, *lookups: Lookup[Any], descending: bool = False) -> None:
+        super().__init__(*lookups)
+        self.descending = descending
+
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        *args: Any,
+        **extra_context: Any,
+    ) -> _AsSqlType:
+        """Return SQL that compares two rows."""
+        lookups: list[Any] = self.get_source_expressions()
+        left = [lookup.process_lhs(compiler, connection) for lookup in lookups]
+        right = [lookup.process_rhs(compiler, connection) for lookup in lookups]
+        sign = "<" if self.descending else ">"
+        rows = [", ".join(sql for sql, _ in side) for side in (left, right)]
+        params = [value for _, params in [*left, *right] for value in params]
+        return f"({rows[0]}) {sign} ({rows[1]})", tuple(params)
 
 
 class Keyset:
@@ -87,6 +87,7 @@ class Keyset:
         self, queryset: QuerySet[Any], fields: Sequence[str], *, alias: str
     ) -> None:
         self.columns = columns_of(queryset, fields, alias=alias)
+        self.is_postgresql = connections[alias].vendor == "postgresql"
 
     @property
     def spelled(self) -> list[str]:
@@ -107,24 +108,59 @@ class Keyset:
             if column.is_annotated
         }
 
-    def behind(self, values: Sequence[Any]) -> Iterator[Q]:
+    def behind(self, values: Sequence[Any]) -> Iterator[Range]:
         """Yield what lies behind a place, in order, each a range of an index."""
-        for depth in reversed(range(len(self.columns))):
-            ties = [
-                column.equal(value)
-                for column, value in zip(
-                    self.columns[:depth], values[:depth], strict=True
+        for depth, value in reversed(list(enumerate(values))):
+            column, ties = self.columns[depth], self._ties(values[:depth])
+            if value is not None:
+                yield self._range(self._beyond(values[: depth + 1]), constant=depth)
+            if column.nullable and value is None and column.nulls_first:
+                yield self._range(
+                    ties & column.has_value(is_there=True), constant=depth
                 )
-            ]
-            for beyond in self.columns[depth].beyond(values[depth]):
-                yield reduce(and_, [*ties, beyond])
+            if column.nullable and value is not None and not column.nulls_first:
+                rest = ties & column.has_value(is_there=False)
+                yield self._range(rest, constant=depth + 1)
+
+    def _ties(self, values: Sequence[Any]) -> Q:
+        """Return the rows that tie with the values of the first columns."""
+        pairs = list(zip(self.columns, values, strict=False))
+        ties = [column.equal(value) for column, value in pairs]
+        if self.is_postgresql and ties and values[0] is not None:
+            ties[0] = Q(Tie(F(self.columns[0].name), values[0]))
+        return reduce(and_, ties, Q())
+
+    def _beyond(self, values: Sequence[Any]) -> Q:
+        """Return the rows that tie with all values but the last, and lie beyond it."""
+        *before, column = self.columns[: len(values)]
+        last = before[-1] if before else column
+        same_way = last.descending == column.descending
+        if not (self.is_postgresql and before and same_way) or values[-2] is None:
+            return self._ties(values[:-1]) & column.beyond(values[-1])
+        lookups = [
+            GreaterThan(F(each.name), value)
+            for each, value in zip((last, column), values[-2:], strict=True)
+        ]
+        pair = Q(Pair(*lookups, descending=column.descending))
+        return self._ties(values[:-2]) & pair & last.up_to(values[-2])
+
+    def _range(self, condition: Q, *, constant: int) -> Range:
+        """
+        Return rows of which so many columns are the same in all.
+
+        MariaDB must not be asked to order by these: by a descending column that is
+        empty in all rows it sorts them, although the index has them in order.
+        PostgreSQL must be: it would not know the index by the other columns alone.
+        """
+        columns = self.columns if self.is_postgresql else self.columns[constant:]
+        return condition, [column.order for column in columns]
 
     def up_to(self, value: Any) -> Q:
         """Return what does not lie behind a value of the first column."""
         column = self.columns[0]
-        within = Q(**{f"{column.name}__{'gte' if column.descending else 'lte'}": value})
+        within = column.up_to(value)
         if column.nullable and column.nulls_first:
-            within |= Q(**{f"{column.name}__isnull": True})
+            within |= column.has_value(is_there=False)
         return within
 
     def to_json(self, values: Sequence[Any]) -> list[Any]:
@@ -135,119 +171,6 @@ class Keyset:
             raise InvalidCollection(
                 f"A walk by {', '.join(self.spelled)} cannot save its place: {error}"
             ) from error
-
-
-def columns_of(
-    queryset: QuerySet[Any], fields: Sequence[str], *, alias: str
-) -> list[Column]:
-    """
-    Return the columns of a key, with those of the primary key behind them.
-
-    Raises InvalidCollection for a name that is none of the QuerySet's columns.
-    """
-    key_names = [field.name for field in queryset.model._meta.pk_fields]
-    columns: list[Column] = []
-    for spelled in [*fields, *key_names]:
-        name, descending = spelled.removeprefix("-"), spelled.startswith("-")
-        for each in key_names if name == "pk" else [name]:
-            column = _column(
-                queryset, each, len(columns), descending=descending, alias=alias
-            )
-            if column.name not in [known.name for known in columns]:
-                columns.append(column)
-    return columns
-
-
-def _column(
-    queryset: QuerySet[Any], name: str, place: int, *, descending: bool, alias: str
-) -> Column:
-    path = _path(queryset, name)
-    target = path[-1] if path else None
-    if target is not None:
-        _refuse_unfit(queryset, name, target, alias)
-    if len(path) == 1 and _is_loaded(queryset, path[0]):
-        name = attribute = path[0].attname
-    else:
-        attribute = f"{FETCHED}{place}" if path else name
-    # PostgreSQL takes NULL for the greatest value, MariaDB and SQLite for the least.
-    null_is_greatest = connections[alias].vendor == "postgresql"
-    return Column(
-        name=name,
-        attribute=attribute,
-        descending=descending,
-        nullable=not path or any(field.null for field in path),
-        nulls_first=null_is_greatest == descending,
-    )
-
-
-def _path(queryset: QuerySet[Any], name: str) -> list[Field[Any, Any]]:
-    """Return the fields that lead to a column; none for an annotation."""
-    if name in queryset.query.annotations:
-        return []
-    model: type[Model] | None = queryset.model
-    path: list[Any] = []
-    try:
-        for part in name.split("__"):
-            if model is None:
-                raise FieldDoesNotExist
-            field: Any = model._meta.pk if part == "pk" else model._meta.get_field(part)
-            path.append(field)
-            model = field.related_model
-        _refuse_what_is_no_column(queryset, name, path)
-    except (FieldDoesNotExist, FieldError) as error:
-        raise InvalidCollection(
-            f"cursor_fields names {name!r}, but {queryset.model._meta.label} has no "
-            f"such field. It has: {', '.join(_names(queryset))}."
-        ) from error
-    return path
-
-
-def _refuse_what_is_no_column(
-    queryset: QuerySet[Any], name: str, path: Sequence[Any]
-) -> None:
-    for field in path:
-        if field.one_to_many or field.many_to_many:
-            raise InvalidCollection(
-                f"cursor_fields names {name!r}, which leads from one "
-                f"{queryset.model._meta.label} to many rows: a walk needs one value "
-                "for each record. Annotate it, for example with Max(…), and name that."
-            )
-        if not field.concrete and not field.one_to_one:
-            raise FieldDoesNotExist
-    if not getattr(path[-1], "column", None):
-        raise FieldDoesNotExist
-
-
-def _names(queryset: QuerySet[Any]) -> list[str]:
-    fields = [field.name for field in queryset.model._meta.concrete_fields]
-    return [*fields, *queryset.query.annotations]
-
-
-def _refuse_unfit(
-    queryset: QuerySet[Any], name: str, field: Field[Any, Any], alias: str
-) -> None:
-    where = f"cursor_fields names {name!r} of {queryset.model._meta.label}, "
-    if isinstance(field, JSONField):
-        raise InvalidCollection(
-            f"{where}a JSONField, which databases order each in a way of their own. "
-            "Annotate the part that you mean, and name that."
-        )
-    if (
-        isinstance(field, DecimalField)
-        and connections[alias].vendor == "sqlite"
-        and (field.max_digits or SQLITE_DIGITS + 1) > SQLITE_DIGITS
-    ):
-        raise InvalidCollection(
-            f"{where}a decimal of more than {SQLITE_DIGITS} digits, which SQLite "
-            "rounds: the place could not be found again. Walk by another field."
-        )
-
-
-def _is_loaded(queryset: QuerySet[Any], field: Field[Any, Any]) -> bool:
-    """Tell whether only() and defer() let the records have the field."""
-    names, are_deferred = queryset.query.deferred_loading
-    is_named = bool({field.name, field.attname} & set(names))
-    return field.primary_key or is_named != are_deferred
 
 
 def is_ordered_by(queryset: QuerySet[Any], keyset: Keyset, *, alias: str) -> bool:

@@ -67,8 +67,8 @@ class RecordsCollection(Collection[Any]):
         if cursor is None:
             yield records
         else:
-            for condition in self.keyset.behind(self._place(cursor)):
-                yield records.filter(condition)
+            for condition, order in self.keyset.behind(self._place(cursor)):
+                yield records.filter(condition).order_by(*order)
 
     def until(self, cursor: Cursor | None) -> Any:
         """Return the value of the first column at which the walk ends, as JSON."""
