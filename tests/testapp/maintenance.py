@@ -10,7 +10,7 @@ from django import forms
 from django.db.models import F
 
 from tests.testapp.clock import clock
-from tests.testapp.models import Effect, Item
+from tests.testapp.models import Effect, Item, Note
 from upkeep import Job, Task, parameter
 from upkeep.forms import CSVField
 from upkeep.tasks.collections.files import CSVFile
@@ -153,3 +153,13 @@ class Doze(Job):
     def perform(self) -> None:
         Effect.objects.create(item=0)
         sleep(60)
+
+
+class ReadNotes(Task):
+    """Fetch each note and do nothing with it."""
+
+    def collection(self) -> Any:
+        return Note.objects.all()
+
+    def process(self, note: Note) -> None:
+        pass

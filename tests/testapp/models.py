@@ -66,3 +66,12 @@ class Visit(models.Model):
 
     class Meta:
         managed = False
+
+
+class Note(models.Model):
+    """A row of some size in a large table, which is made by the test that needs it."""
+
+    text = models.TextField()
+
+    class Meta:
+        managed = False
