@@ -176,9 +176,8 @@ class TestPythonValues:
 
     def test_a_field_of_several_values_takes_them_as_a_list_too(self) -> None:
         value = [dt.date(2024, 1, 2), dt.time(3)]
-        with timezone.override(BERLIN):
-            expected = dt.datetime(2024, 1, 2, 3, tzinfo=BERLIN)
-            assert cleaned(forms.SplitDateTimeField(), value) == expected
+        expected = dt.datetime(2024, 1, 2, 3, tzinfo=BERLIN)
+        assert cleaned(forms.SplitDateTimeField(), value) == expected
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -215,15 +214,31 @@ class TestTexts:
     ) -> None:
         assert cleaned(field, text) == expected
 
-    def test_text_is_read_in_the_language_of_the_caller(self) -> None:
+    def test_text_is_read_in_the_language_of_the_project(
+        self, settings: Settings
+    ) -> None:
         field = forms.DecimalField(localize=True)
-        with translation.override("de"):
+        settings.LANGUAGE_CODE = "de"
+        with translation.override("en"):
             assert cleaned(field, "1234,5") == Decimal("1234.5")
 
-    def test_text_is_read_in_the_time_zone_of_the_caller(self) -> None:
-        with timezone.override("Asia/Tokyo"):
+    def test_text_is_read_in_the_time_zone_of_the_project(
+        self, settings: Settings
+    ) -> None:
+        settings.TIME_ZONE = "Asia/Tokyo"
+        with timezone.override("America/Los_Angeles"):
             moment = cleaned(forms.DateTimeField(), "2024-01-02 09:00")
         assert moment == dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
+
+    @pytest.mark.parametrize("text", ["9999-12-31T23:00-10:00", "0001-01-01T00:00"])
+    def test_a_moment_at_the_end_of_time_is_refused(self, text: str) -> None:
+        errors = errors_of({"it": forms.DateTimeField()}, {"it": text})
+        assert errors == {"it": ["This is at the end of time."]}
+
+    def test_what_is_wrong_is_said_in_the_language_of_the_caller(self) -> None:
+        with translation.override("de"):
+            errors = errors_of({"it": forms.IntegerField(max_value=5)}, {"it": "x"})
+        assert errors == {"it": ["Bitte eine ganze Zahl eingeben."]}
 
 
 class TestLeftOut:

@@ -22,6 +22,7 @@ from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.once import Once
 from upkeep.tasks.order import Order
+from upkeep.tasks.reading import in_project_time
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -149,7 +150,8 @@ class Task:
     def __init__(self, **given: Any) -> None:
         self.become(params.clean(self.fields, given, owner=type(self).__name__))
         try:
-            self.clean()
+            with in_project_time():
+                self.clean()
         except ValidationError as error:
             raise InvalidParameters(_sentences(error)) from error
 

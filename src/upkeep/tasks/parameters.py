@@ -11,6 +11,8 @@ import hashlib
 import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from enum import Enum, EnumType
 from pathlib import Path
 from shutil import copyfileobj
@@ -20,10 +22,12 @@ from typing import IO, Any, BinaryIO, cast
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files import File
+from django.forms.models import apply_limit_choices_to_to_formfield
 
 from upkeep.exceptions import InvalidParameters, InvalidTask, VanishedReference
 from upkeep.tasks import uploads
 from upkeep.tasks.masks import FILTERED, masked_names
+from upkeep.tasks.reading import in_project_terms
 from upkeep.tasks.uploads import LocalFile, StoredFile
 from upkeep.tasks.values import canonical, from_json, show, tag_of, to_json
 
@@ -100,15 +104,19 @@ def clean(
     """
     Return a typed value for every field, from Python values or a form's texts.
 
-    What is left out takes the field's `initial`. InvalidParameters has all errors.
+    What is left out takes the field's `initial`. Texts are read in the language and
+    time zone of the project, and InvalidParameters has all errors in the caller's.
     """
     values: dict[str, Any] = {}
+    refused: dict[str, ValidationError] = {}
+    with in_project_terms():
+        for name, field in fields.items():
+            try:
+                values[name] = _clean_one(field, _given_or_initial(name, field, given))
+            except ValidationError as error:
+                refused[name] = error
     errors = _unknown(fields, given, owner)
-    for name, field in fields.items():
-        try:
-            values[name] = _clean_one(field, _given_or_initial(name, field, given))
-        except ValidationError as error:
-            errors[name] = error.messages
+    errors |= {name: error.messages for name, error in refused.items()}
     if errors:
         raise InvalidParameters(errors)
     return values
@@ -131,9 +139,20 @@ def _given_or_initial(name: str, field: forms.Field, given: Mapping[str, Any]) -
     return field.initial() if callable(field.initial) else field.initial
 
 
+def limited(field: forms.Field, *, copy: bool = False) -> forms.Field:
+    """Return the field with its `limit_choices_to` applied, which forms leave out."""
+    is_limited = getattr(field, "limit_choices_to", None) is not None
+    if copy or is_limited:
+        field = deepcopy(field)
+    if is_limited:
+        apply_limit_choices_to_to_formfield(field)
+    return field
+
+
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
-        return field.clean(_as_submitted(field, value))
+        cleaned = limited(field).clean(_as_submitted(field, value))
+        return _within_time(cleaned)
     except UNFIT as error:
         # Fields expect what forms submit: a DateField, for one, calls strip() on 5.
         raise ValidationError(
@@ -142,12 +161,22 @@ def _clean_one(field: forms.Field, value: Any) -> Any:
         ) from error
 
 
+def _within_time(value: Any) -> Any:
+    """Refuse a moment that some time zone has no year for, as nobody could show it."""
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        try:
+            for a_day in (timedelta(days=1), timedelta(days=-1)):
+                value.astimezone(UTC) + a_day
+        except OverflowError:
+            raise ValidationError("This is at the end of time.") from None
+    return value
+
+
 def _as_submitted(field: forms.Field, value: Any) -> Any:
     """Return a Python value in the form in which this field can clean it."""
     if isinstance(value, list | tuple):
         return [_element(field, item) for item in value]
-    composed = isinstance(field, forms.MultiValueField)
-    if composed and value is not None and not isinstance(value, str):
+    if isinstance(field, forms.MultiValueField) and value is not None:
         return field.widget.decompress(value)
     return _element(field, value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -11,6 +10,8 @@ from django.forms.utils import ErrorDict
 from django.utils.datastructures import MultiValueDict
 
 from upkeep.tasks.masks import mask_text, masked_names, secrets_of
+from upkeep.tasks.reading import in_project_terms
+from upkeep.web.inputs import ParameterField, as_asked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -30,6 +31,8 @@ class ParameterForm(forms.Form):
     It judges nothing itself: the task does when the run is enqueued, and what it
     finds wrong is shown here.
     """
+
+    bound_field_class = ParameterField
 
     masked: frozenset[str] = frozenset()
     """Fields that come back empty, whatever was filled in."""
@@ -106,14 +109,15 @@ def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
     )
     if request.method == "POST":
         return form_class(request.POST, request.FILES, label_suffix="")
-    return form_class(initial=_named_by(request, task, masked), label_suffix="")
+    named = _named_by(request, form_class.base_fields, masked)
+    return form_class(initial=named, label_suffix="")
 
 
 def _fields_of(task: type[Task], masked: Collection[str]) -> dict[str, forms.Field]:
-    fields = deepcopy(task.fields)
+    fields = {name: as_asked(field) for name, field in task.fields.items()}
     for name in masked:
         _hide(fields[name])
-    return dict(fields)
+    return fields
 
 
 def _hide(field: forms.Field) -> None:
@@ -131,14 +135,15 @@ def _nothing(value: Any) -> None:
 
 
 def _named_by(
-    request: HttpRequest, task: type[Task], masked: Collection[str]
+    request: HttpRequest, fields: Mapping[str, forms.Field], masked: Collection[str]
 ) -> dict[str, Any]:
     """Return values from the address; what is masked does not belong there."""
-    return {
-        name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
-        for name, field in task.fields.items()
-        if name not in masked and _is_named(field.widget, request.GET, name)
-    }
+    with in_project_terms():
+        return {
+            name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
+            for name, field in fields.items()
+            if name not in masked and _is_named(field.widget, request.GET, name)
+        }
 
 
 def _is_named(widget: forms.Widget, query: QueryDict, name: str) -> bool:
