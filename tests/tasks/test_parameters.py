@@ -402,6 +402,23 @@ class TestDeploys:
         with pytest.raises(InvalidParameters, match=r"^old: .* no longer takes"):
             load({}, {"old": "a"})
 
+    def test_a_parameter_of_another_type_stops_the_run(self) -> None:
+        with pytest.raises(InvalidParameters) as caught:
+            load({"n": forms.IntegerField()}, {"n": "many"})
+        assert str(caught.value) == (
+            "n: The run was started with many, and IntegerField makes values of "
+            "another type. Give the parameter its former field and resume the run, or "
+            "cancel the run and start a new one."
+        )
+
+    def test_a_masked_one_is_not_told(self) -> None:
+        with pytest.raises(InvalidParameters, match=r"^n: .* with \[FILTERED\], and"):
+            load({"n": forms.IntegerField()}, {"n": "many"}, masked=["n"])
+
+    def test_what_is_refused_today_was_accepted_once(self) -> None:
+        fields = {"n": forms.IntegerField(max_value=5)}
+        assert load(fields, {"n": 12}) == {"n": 12}
+
 
 class WrappedFile:
     """What a field makes of a file."""

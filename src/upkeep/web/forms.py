@@ -9,7 +9,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.utils import ErrorDict
 from django.utils.datastructures import MultiValueDict
 
-from upkeep.tasks.masks import mask_text, masked_names, secrets_of
+from upkeep.tasks.masks import masked_names
 from upkeep.tasks.reading import in_project_terms
 from upkeep.web.inputs import ParameterField, as_asked
 
@@ -59,11 +59,7 @@ class ParameterForm(forms.Form):
 
     def refuse(self, refusals: Mapping[str, Sequence[str]]) -> None:
         """Show what is wrong, beside the fields where it is."""
-        secrets = secrets_of(self.given, self.masked)
-        self.refusals = {
-            name: [mask_text(sentence, secrets) for sentence in sentences]
-            for name, sentences in refusals.items()
-        }
+        self.refusals = refusals
         self.full_clean()
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
@@ -65,6 +66,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     return page(request, "tasks/list", context, address=address, state=state)
 
 
+@sensitive_post_parameters()  # Django's reports of errors show what was sent.
 @guarded(SEE, methods=["GET", "HEAD", "POST"])
 def task(request: HttpRequest, label: str) -> HttpResponse:
     """Show a task with its form and its runs; POST starts a run."""
