@@ -183,6 +183,44 @@ class TestDatesAndTimes:
         assert "Time zone" not in markup(client.get(address(field))).words
 
 
+class TestChoices:
+    CHOICES = [("a", "A"), ("b", "B")]
+
+    def first(self, page: Markup) -> str:
+        return page.all("option")[0]["value"]
+
+    @pytest.mark.parametrize("required", [True, False])
+    def test_none_is_chosen_by_itself(
+        self, client: Client, address: Make, required: bool
+    ) -> None:
+        url = address(
+            forms.ChoiceField(choices=lambda: self.CHOICES, required=required)
+        )
+        page = markup(client.get(url, headers={"Accept-Language": "en"}))
+        assert self.first(page) == ""
+        assert "Select a value" in page.words
+        empty = client.post(url, {"it": ""}).status_code
+        assert empty == (422 if required else 302)
+        assert client.post(url, {"it": "b"}).status_code == 302
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            forms.ChoiceField(choices=CHOICES, initial="b"),
+            forms.MultipleChoiceField(choices=CHOICES),
+            forms.ChoiceField(choices=CHOICES, widget=forms.RadioSelect),
+            forms.ChoiceField(choices=[("", "–"), *CHOICES]),
+            forms.NullBooleanField(),
+        ],
+        ids=["initial", "several", "radio", "own", "null"],
+    )
+    def test_where_one_is_or_none_may_be_nothing_is_added(
+        self, client: Client, address: Make, field: forms.Field
+    ) -> None:
+        page = markup(client.get(address(field), headers={"Accept-Language": "en"}))
+        assert "Select a value" not in page.words
+
+
 class TestRecords:
     @pytest.fixture(autouse=True)
     def many(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,8 @@ def as_asked(field: forms.Field) -> forms.Field:
     _write_as_iso(field, field.widget)
     if _has_too_many(field):
         _ask_for_keys(field)
+    elif _has_no_prompt(field):
+        _prompt(field)
     if _reads_moments(field):
         _explain(field, _("Time zone: %(zone)s") % {"zone": settings.TIME_ZONE})
     return field
@@ -144,6 +146,22 @@ def _reads_moments(field: forms.Field) -> bool:
     parts = getattr(field, "fields", ())
     reads = isinstance(field, forms.DateTimeField | forms.SplitDateTimeField)
     return reads or any(map(_reads_moments, parts))
+
+
+# Choices
+
+
+def _prompt(field: Any) -> None:
+    field.widget.choices = [("", _("Select a value")), *field.choices]
+
+
+def _has_no_prompt(field: Any) -> bool:
+    """Tell whether a browser would choose the first of a list by itself."""
+    lists_records = isinstance(field, forms.ModelChoiceField)  # It has one already.
+    if type(field.widget) is not forms.Select or lists_records:
+        return False
+    takes_nothing = any(value in ("", None) for value, _label in field.choices)
+    return field.initial is None and not takes_nothing
 
 
 # Records
