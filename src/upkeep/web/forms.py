@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.files import File
 from django.forms.utils import ErrorDict
+from django.template.defaultfilters import filesizeformat
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext as _
 
+from upkeep.exceptions import InvalidParameters
+from upkeep.tasks import uploads
 from upkeep.tasks.masks import masked_names
 from upkeep.tasks.reading import in_project_terms
-from upkeep.web.inputs import ParameterField, as_asked
+from upkeep.web.inputs import ParameterField, as_asked, explain
+from upkeep.web.kept import Keeper, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, QueryDict
 
     from upkeep.tasks.base import Task
+    from upkeep.tasks.uploads import StoredFile
 
 
 ONE_LINE = {forms.TextInput, forms.NumberInput, forms.EmailInput, forms.URLInput}
@@ -42,6 +49,10 @@ class ParameterForm(forms.Form):
 
     refusals: Mapping[str, Sequence[str]] = {}
 
+    keeper: Keeper
+    kept: Mapping[str, Kept] = {}
+    """Files that an earlier attempt brought, by field."""
+
     def full_clean(self) -> None:
         """Take over what the task found wrong."""
         self._errors = ErrorDict(renderer=self.renderer)
@@ -64,12 +75,55 @@ class ParameterForm(forms.Form):
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was filled in, for the task to clean."""
-        return {
+        """What was filled in, for the task to clean, and files that were kept."""
+        filled_in = {
             field.name: field.data
             for field in self
             if field.data or field.name not in self.unsaid
         }
+        return filled_in | {name: kept.file for name, kept in self.kept.items()}
+
+    def find_files(self) -> None:
+        """
+        Take up the files that an earlier attempt brought.
+
+        Raises InvalidParameters where one is gone: without a word the task might be
+        started without it.
+        """
+        tokens = {name: self.data.get(f"{name}-kept") for name in self._kept_fields()}
+        wanted = {name: token for name, token in tokens.items() if token}
+        found = {name: self.keeper.find(name, wanted[name]) for name in wanted}
+        self.kept = {name: kept for name, kept in found.items() if kept}
+        if gone := wanted.keys() - self.kept.keys():
+            sentence = _("The file is no longer kept. Choose it again.")
+            raise InvalidParameters({name: [sentence] for name in gone})
+
+    def keep_files(self) -> None:
+        """Keep the files that nothing was wrong with, for the next attempt."""
+        brought = {
+            name: self.keeper.keep(name, self[name].data)
+            for name in self._kept_fields(brought=True)
+            if name not in self.refusals
+        }
+        fine = {name: k for name, k in self.kept.items() if name not in self.refusals}
+        self.kept = fine | {name: kept for name, kept in brought.items() if kept}
+        for name, kept in self.kept.items():
+            self.initial[name] = kept.file.name  # It is not required any more.
+            explain(self[name], _in_words(kept.file))
+
+    def forget_files(self) -> None:
+        """Remove what was kept, now that the run has a copy of its own."""
+        for kept in self.kept.values():
+            uploads.delete(kept.file)
+
+    def _kept_fields(self, *, brought: bool = False) -> list[str]:
+        """Return the fields of one file that came, or did not come, with the form."""
+        return [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, forms.FileField) and name not in self.masked
+            if isinstance(self[name].data, File) is brought
+        ]
 
     @property
     def named(self) -> dict[str, Any]:
@@ -85,6 +139,11 @@ class ParameterForm(forms.Form):
         return {
             name: self[name].data for name in self.fields if name in owners
         } | unknown
+
+
+def _in_words(file: StoredFile) -> str:
+    sentence = _("%(file)s (%(size)s) is kept; choose another file to replace it.")
+    return sentence % {"file": file.name, "size": filesizeformat(file.size)}
 
 
 def _owner(name: str, fields: Collection[str]) -> str:
@@ -103,6 +162,7 @@ def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
     form_class.unsaid = frozenset(
         name for name in masked if task.fields[name].initial is not None
     )
+    form_class.keeper = Keeper.of(task, request)
     if request.method == "POST":
         return form_class(request.POST, request.FILES, label_suffix="")
     named = _named_by(request, form_class.base_fields, masked)

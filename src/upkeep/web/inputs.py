@@ -18,10 +18,12 @@ from upkeep.tasks.parameters import limited
 from upkeep.tasks.reading import in_project_terms, in_project_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from django.db.models import QuerySet
+
+    from upkeep.web.kept import Kept
 
 #: A select of more than this is no help to anybody, and a million would never arrive.
 MOST_CHOICES = 500
@@ -53,6 +55,12 @@ class ParameterField(BoundField):
     """
 
     @property
+    def kept(self) -> Kept | None:
+        """The file that an earlier attempt brought."""
+        kept: Mapping[str, Kept] = getattr(self.form, "kept", {})
+        return kept.get(self.name)
+
+    @property
     def data(self) -> Any:
         """What was filled in, as the task reads it."""
         with in_project_terms():
@@ -82,11 +90,12 @@ def as_asked(field: forms.Field) -> forms.Field:
     elif _has_no_prompt(field):
         _prompt(field)
     if _reads_moments(field):
-        _explain(field, _("Time zone: %(zone)s") % {"zone": settings.TIME_ZONE})
+        explain(field, _("Time zone: %(zone)s") % {"zone": settings.TIME_ZONE})
     return field
 
 
-def _explain(field: forms.Field, sentence: str) -> None:
+def explain(field: forms.Field | BoundField, sentence: str) -> None:
+    """Add a sentence to what is said of a field."""
     parts = [part for part in (field.help_text, sentence) if part]
     field.help_text = format_html(" ".join(["{}"] * len(parts)), *parts)
 
@@ -219,7 +228,7 @@ def _ask_for_keys(field: Any) -> None:
         how = _("There are more than %(most)s. Type the %(key)s of each, with commas.")
     else:
         how = _("There are more than %(most)s. Type the %(key)s of one.")
-    _explain(field, how % words)
+    explain(field, how % words)
 
 
 def _key_name(field: Any) -> str:

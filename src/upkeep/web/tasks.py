@@ -87,9 +87,8 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         refusal = sentence % {"kind": request.content_type}
         return refuse(request, UNSUPPORTED, refusal)
     form = form_of(task, request)
-    given = form.named if wants_json(request) else form.given
     try:
-        run = task.using(by=user_of(request)).enqueue(**given)
+        run = task.using(by=user_of(request)).enqueue(**_given(request, form))
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
@@ -97,9 +96,17 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         return _show(
             request, label, task, form=form, status=CONFLICT, refusal=str(error)
         )
+    form.forget_files()
     if wants_json(request):
         return data(run_as_json(run), status=CREATED)
     return redirect(url_of(run))
+
+
+def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:
+    if wants_json(request):
+        return form.named
+    form.find_files()
+    return form.given
 
 
 def _show(
@@ -113,6 +120,8 @@ def _show(
 ) -> HttpResponse:
     if status != 200 and wants_json(request):
         return _say_no(form, status, refusal)
+    if status != 200 and form:
+        form.keep_files()
     before = before_of(request)
     runs = _runs_of(label, task)
     active = list(runs.active()[:PAGE])
