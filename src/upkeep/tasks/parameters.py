@@ -187,7 +187,10 @@ def _within_time(value: Any) -> Any:
             for a_day in (timedelta(days=1), timedelta(days=-1)):
                 value.astimezone(UTC) + a_day
         except OverflowError:
-            raise ValidationError("This is at the end of time.") from None
+            raise ValidationError(
+                f"{value} lies before the year 1 or after the year 9999 in some time "
+                "zone."
+            ) from None
     return value
 
 
