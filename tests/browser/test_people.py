@@ -1,15 +1,18 @@
 """What a person does from the login to the end of a run, in three ways."""
 
+import re
+from pathlib import Path
 from subprocess import Popen
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
 
 from tests.browser.browsing import Watch
 from tests.browser.conftest import Open
 from tests.browser.people import Person, Purist, Typist
-from tests.testapp.maintenance import CountUpTo
+from tests.testapp.maintenance import CountUpTo, ImportItems
 from tests.testapp.models import Item
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
@@ -87,6 +90,31 @@ def test_an_error_is_told_and_the_run_resumed(
     person.see("Succeeded after")
     assert Run.objects.get().status == Status.SUCCEEDED
     assert watch.complaints() == []
+
+
+@KINDS
+def test_a_file_need_not_be_chosen_twice(
+    kind: type[Person], open_window: Open, ada: User, settings: Settings, tmp_path: Path
+) -> None:
+    memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = settings.STORAGES | {"upkeep": memory}
+    path = tmp_path / "items.csv"
+    path.write_text("name,n\n")
+    active = ImportItems.enqueue(csv_file=path)
+    page = open_window(ada, **kind.window)
+    watch, person = Watch(page), kind(page)
+
+    page.goto(f"/upkeep/tasks/{ImportItems.label()}/")
+    page.get_by_label("Csv file").set_input_files(path)
+    person.press("Run")
+    person.see("is kept; choose another file to replace it.")
+
+    active.cancel()
+    person.press("Run")
+    expect(page).to_have_url(re.compile(r"/runs/\d+/$"))
+    person.see("items.csv")
+    assert Run.objects.filter(status=Status.ENQUEUED).count() == 1
+    assert watch.complaints(refused=409) == []
 
 
 def count_loads(page: Page) -> list[str]:

@@ -369,6 +369,15 @@ class TestWhatIsGone:
         with mock.patch.object(Trial, "fields", {}):
             self.check(run, "InvalidParameters", "size")
 
+    def test_the_type_of_a_parameter(self, known: Known) -> None:
+        @known
+        class Trial(CountUpInChunks):
+            size = forms.IntegerField()
+
+        run = self.stopped(Trial, size=1)
+        with mock.patch.object(Trial, "fields", {"size": forms.CharField()}):
+            self.check(run, "InvalidParameters", "size", "started with 1", "CharField")
+
 
 class TestInTestCase:
     """A host's own tests wrap each test in a transaction; `run_now` works there."""

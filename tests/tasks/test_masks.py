@@ -1,13 +1,37 @@
 """What is masked is shown nowhere, and nothing else is hidden."""
 
+import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from django.core.files.base import ContentFile
 from pytest_django import Settings
 
-from upkeep.tasks.masks import mask_text, mask_value, masked_names, secrets_of
+from upkeep.tasks.masks import (
+    mask_text,
+    mask_value,
+    masked_names,
+    secrets_in,
+    secrets_of,
+)
+
+# How a text may be written inside of another.
+WAYS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "repr": repr,
+    "json": json.dumps,
+    "json in unicode": lambda text: json.dumps({"key": text}, ensure_ascii=False),
+    "bytes": lambda text: repr(text.encode()),
+    "error": lambda text: repr(ValueError(text)),
+    "key error": lambda text: str(KeyError(text)),
+    "in a list": lambda text: repr([{"key": text}]),
+    "path": quote,
+    "part of a path": lambda text: quote(text, safe=""),
+    "query": lambda text: f"https://a.example/?key={quote_plus(text)}&n=1",
+}
 
 
 class TestNames:
@@ -46,13 +70,38 @@ class TestSecrets:
         ],
     )
     def test_the_texts_of_a_value(self, value: Any, secrets: Any) -> None:
-        assert secrets_of({"hidden": value}, ["hidden"]) == secrets
+        found = secrets_of({"hidden": value}, ["hidden"])
+        assert found >= secrets
+        assert bool(found) == bool(secrets)
 
     def test_a_traceback_shows_a_text_with_escapes(self) -> None:
         secrets = secrets_of({"hidden": "two\nlines"}, ["hidden"])
         assert mask_text("ValueError('two\\nlines')", secrets) == (
             "ValueError('[FILTERED]')"
         )
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize(
+        "secret",
+        ["hush hush/9001", 'schön & "schief" \'n', "tab\tand\\back", "a+b=c%d"],
+    )
+    def test_a_text_is_found_however_it_is_written(self, way: str, secret: str) -> None:
+        secrets = secrets_of({"hidden": secret}, ["hidden"])
+        masked = mask_text(f"before {WAYS[way](secret)} after", secrets)
+        for word in ("hush", "9001", "schief", "back", "b=c", "b%3Dc"):
+            assert word not in masked
+        assert "before " in masked
+        assert "[FILTERED]" in masked
+
+    def test_a_text_of_several_lines_is_found_by_line(self) -> None:
+        key = "--- BEGIN ---\n  cHJpdmF0ZQ\n--- END ---"
+        secrets = secrets_of({"hidden": key}, ["hidden"])
+        assert mask_text("  | cHJpdmF0ZQ", secrets) == "  | [FILTERED]"
+        assert mask_text("\n".join(key.splitlines()), secrets) == "[FILTERED]"
+
+    def test_what_is_stored_is_found_before_there_is_a_task(self) -> None:
+        stored = {"hidden": {"$model": "auth.group", "pk": "customer-7"}}
+        assert secrets_in(stored, ["hidden"]) == {"customer-7"}
 
     def test_what_is_not_masked_is_no_secret(self) -> None:
         assert secrets_of({"shown": "everybody knows"}, ["hidden"]) == frozenset()
@@ -88,3 +137,6 @@ class TestValues:
         assert mask_value(value, {"open-sesame"}) == {
             "[FILTERED]": ["so [FILTERED] it is", 7, None, {"a": "innocent"}]
         }
+
+    def test_numbers_are_too(self) -> None:
+        assert mask_value([9001234, True, 7], {"9001234"}) == ["[FILTERED]", True, 7]

@@ -176,9 +176,8 @@ class TestPythonValues:
 
     def test_a_field_of_several_values_takes_them_as_a_list_too(self) -> None:
         value = [dt.date(2024, 1, 2), dt.time(3)]
-        with timezone.override(BERLIN):
-            expected = dt.datetime(2024, 1, 2, 3, tzinfo=BERLIN)
-            assert cleaned(forms.SplitDateTimeField(), value) == expected
+        expected = dt.datetime(2024, 1, 2, 3, tzinfo=BERLIN)
+        assert cleaned(forms.SplitDateTimeField(), value) == expected
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -215,15 +214,31 @@ class TestTexts:
     ) -> None:
         assert cleaned(field, text) == expected
 
-    def test_text_is_read_in_the_language_of_the_caller(self) -> None:
+    def test_text_is_read_in_the_language_of_the_project(
+        self, settings: Settings
+    ) -> None:
         field = forms.DecimalField(localize=True)
-        with translation.override("de"):
+        settings.LANGUAGE_CODE = "de"
+        with translation.override("en"):
             assert cleaned(field, "1234,5") == Decimal("1234.5")
 
-    def test_text_is_read_in_the_time_zone_of_the_caller(self) -> None:
-        with timezone.override("Asia/Tokyo"):
+    def test_text_is_read_in_the_time_zone_of_the_project(
+        self, settings: Settings
+    ) -> None:
+        settings.TIME_ZONE = "Asia/Tokyo"
+        with timezone.override("America/Los_Angeles"):
             moment = cleaned(forms.DateTimeField(), "2024-01-02 09:00")
         assert moment == dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
+
+    @pytest.mark.parametrize("text", ["9999-12-31T23:00-10:00", "0001-01-01T00:00"])
+    def test_a_moment_at_the_end_of_time_is_refused(self, text: str) -> None:
+        (sentence,) = errors_of({"it": forms.DateTimeField()}, {"it": text})["it"]
+        assert "lies before the year 1 or after the year 9999" in sentence
+
+    def test_what_is_wrong_is_said_in_the_language_of_the_caller(self) -> None:
+        with translation.override("de"):
+            errors = errors_of({"it": forms.IntegerField(max_value=5)}, {"it": "x"})
+        assert errors == {"it": ["Bitte eine ganze Zahl eingeben."]}
 
 
 class TestLeftOut:
@@ -386,6 +401,23 @@ class TestDeploys:
     def test_a_parameter_that_is_gone_stops_the_run(self) -> None:
         with pytest.raises(InvalidParameters, match=r"^old: .* no longer takes"):
             load({}, {"old": "a"})
+
+    def test_a_parameter_of_another_type_stops_the_run(self) -> None:
+        with pytest.raises(InvalidParameters) as caught:
+            load({"n": forms.IntegerField()}, {"n": "many"})
+        assert str(caught.value) == (
+            "n: The run was started with many, and IntegerField makes values of "
+            "another type. Give the parameter its former field and resume the run, or "
+            "cancel the run and start a new one."
+        )
+
+    def test_a_masked_one_is_not_told(self) -> None:
+        with pytest.raises(InvalidParameters, match=r"^n: .* with \[FILTERED\], and"):
+            load({"n": forms.IntegerField()}, {"n": "many"}, masked=["n"])
+
+    def test_what_is_refused_today_was_accepted_once(self) -> None:
+        fields = {"n": forms.IntegerField(max_value=5)}
+        assert load(fields, {"n": 12}) == {"n": 12}
 
 
 class WrappedFile:

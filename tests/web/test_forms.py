@@ -7,10 +7,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import django
 import pytest
 from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.mail import EmailMessage
 from django.test import Client
+from pytest_django import Settings
 
 from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Item
@@ -443,6 +446,28 @@ class TestSecrets:
         assert Run.objects.get().parameters == {"it": SECRET}
         assert client.post(to("task", task.label()), {"it": "own"}).status_code == 302
         assert Run.objects.first().parameters == {"it": "own"}  # type: ignore[union-attr]
+
+    def test_are_not_in_a_report_of_an_error(
+        self,
+        client: Client,
+        with_field: Callable[..., type[Task]],
+        settings: Settings,
+        mailoutbox: list[EmailMessage],
+    ) -> None:
+        class Broken(forms.CharField):
+            def clean(self, value: Any) -> Any:
+                raise RuntimeError("It is broken.")
+
+        settings.ADMINS = ["admin@example.com"]
+        if django.VERSION < (6, 0):
+            settings.ADMINS = [("Admin", "admin@example.com")]
+        task = with_field(Broken(), masked=("it",))
+        client.raise_request_exception = False
+        answer = client.post(to("task", task.label()), {"it": SECRET})
+        assert answer.status_code == 500
+        (mail,) = mailoutbox
+        assert "It is broken." in mail.body
+        assert SECRET not in mail.body
 
     def test_are_masked_in_the_sentence_that_refuses_them(
         self, client: Client, known: Know[type[Task]]

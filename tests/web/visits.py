@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import count
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from upkeep.runs.models import Run
 
@@ -54,6 +55,16 @@ def client_of(who: User, **options: Any) -> Client:
     client = Client(**options)
     client.force_login(who)
     return client
+
+
+def in_zone_of_person(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Be a middleware that lets people choose their time zone, as many projects do."""
+
+    def choose(request: Any) -> Any:
+        with timezone.override(request.headers.get("X-Zone", "Europe/Berlin")):
+            return answer(request)
+
+    return choose
 
 
 def to(name: str, *args: Any) -> str:

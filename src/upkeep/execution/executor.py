@@ -35,7 +35,7 @@ from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
-from upkeep.tasks.masks import mask_value
+from upkeep.tasks.masks import mask_value, secrets_in
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -185,8 +185,11 @@ class Executor:
         """Make the task and its collection from what the run's row says."""
         with self.pacemaker.watching():
             task_class = self._find_task()
+            # An error may tell of them before there is a task.
+            self.secrets = secrets_in(self.run.parameters, task_class.masked)
             self.task = task_class.restore(self.run.parameters, run=self.run)
-            self.log_lines, self.secrets = self.task.log_lines, self.task.secrets
+            self.log_lines = self.task.log_lines
+            self.secrets |= self.task.secrets
             self.alias = self.task.database or databases.home()
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
             self.pace = Pace(self.task.batch_size)

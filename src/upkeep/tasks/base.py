@@ -24,6 +24,7 @@ from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.iterations import Iteration
 from upkeep.tasks.collections.once import Once
 from upkeep.tasks.order import Order
+from upkeep.tasks.reading import in_project_time
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -185,11 +186,15 @@ class Task:
         registry.register(cls)
 
     def __init__(self, **given: Any) -> None:
-        self.become(params.clean(self.fields, given, owner=type(self).__name__))
+        owner = type(self).__name__
+        self.become(params.clean(self.fields, given, owner=owner, masked=self.masked))
         try:
-            self.clean()
+            with in_project_time():
+                self.clean()
         except ValidationError as error:
-            raise InvalidParameters(_sentences(error)) from error
+            sentences = params.without(self.secrets, _sentences(error))
+            # Its own sentences may tell what is masked.
+            raise InvalidParameters(sentences) from (None if self.secrets else error)
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any], *, run: Run | None = None) -> Self:
@@ -200,7 +205,7 @@ class Task:
         where the class no longer takes what was stored.
         """
         task = cls.__new__(cls)
-        task.become(params.load(cls.fields, stored))
+        task.become(params.load(cls.fields, stored, cls.masked))
         task.run = run
         return task
 

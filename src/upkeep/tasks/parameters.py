@@ -10,20 +10,26 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from enum import Enum, EnumType
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
+from textwrap import shorten
 from typing import IO, Any, BinaryIO, cast
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files import File
+from django.forms.models import apply_limit_choices_to_to_formfield
 
 from upkeep.exceptions import InvalidParameters, InvalidTask, VanishedReference
 from upkeep.tasks import uploads
-from upkeep.tasks.masks import FILTERED, masked_names
+from upkeep.tasks.masks import FILTERED, mask_text, masked_names, secrets_of
+from upkeep.tasks.reading import in_project_terms
+from upkeep.tasks.types import fits
 from upkeep.tasks.uploads import LocalFile, StoredFile
 from upkeep.tasks.values import canonical, from_json, show, tag_of, to_json
 
@@ -35,6 +41,9 @@ FALSE = frozenset({"false", "no", "off", "0"})
 UNFIT = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
+
+# Enough of a stored value to know it by.
+LONGEST_SHOWN = 100
 
 # A run is not guessed at: to go on without what it was given, or with less than the
 # task needs, would be to do something else than was asked for.
@@ -95,23 +104,41 @@ def _refuse_reserved(cls: type, name: str, reserved: Collection[str]) -> None:
 
 
 def clean(
-    fields: Fields, given: Mapping[str, Any], *, owner: str = "The task"
+    fields: Fields,
+    given: Mapping[str, Any],
+    *,
+    owner: str = "The task",
+    masked: Collection[str] = (),
 ) -> dict[str, Any]:
     """
     Return a typed value for every field, from Python values or a form's texts.
 
-    What is left out takes the field's `initial`. InvalidParameters has all errors.
+    What is left out takes the field's `initial`. Texts are read in the language and
+    time zone of the project, and InvalidParameters has all errors in the caller's.
     """
     values: dict[str, Any] = {}
+    refused: dict[str, ValidationError] = {}
+    with in_project_terms():
+        for name, field in fields.items():
+            try:
+                values[name] = _clean_one(field, _given_or_initial(name, field, given))
+            except ValidationError as error:
+                refused[name] = error
     errors = _unknown(fields, given, owner)
-    for name, field in fields.items():
-        try:
-            values[name] = _clean_one(field, _given_or_initial(name, field, given))
-        except ValidationError as error:
-            errors[name] = error.messages
+    errors |= {name: error.messages for name, error in refused.items()}
     if errors:
-        raise InvalidParameters(errors)
+        raise InvalidParameters(without(secrets_of(given, masked), errors))
     return values
+
+
+def without(
+    secrets: Collection[str], errors: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Return what is wrong, by parameter, with secrets masked in the sentences."""
+    return {
+        name: [mask_text(sentence, secrets) for sentence in sentences]
+        for name, sentences in errors.items()
+    }
 
 
 def _unknown(fields: Fields, given: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -131,9 +158,20 @@ def _given_or_initial(name: str, field: forms.Field, given: Mapping[str, Any]) -
     return field.initial() if callable(field.initial) else field.initial
 
 
+def limited(field: forms.Field, *, copy: bool = False) -> forms.Field:
+    """Return the field with its `limit_choices_to` applied, which forms leave out."""
+    is_limited = getattr(field, "limit_choices_to", None) is not None
+    if copy or is_limited:
+        field = deepcopy(field)
+    if is_limited:
+        apply_limit_choices_to_to_formfield(field)
+    return field
+
+
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
-        return field.clean(_as_submitted(field, value))
+        cleaned = limited(field).clean(_as_submitted(field, value))
+        return _within_time(cleaned)
     except UNFIT as error:
         # Fields expect what forms submit: a DateField, for one, calls strip() on 5.
         raise ValidationError(
@@ -142,12 +180,25 @@ def _clean_one(field: forms.Field, value: Any) -> Any:
         ) from error
 
 
+def _within_time(value: Any) -> Any:
+    """Refuse a moment that some time zone has no year for, as nobody could show it."""
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        try:
+            for a_day in (timedelta(days=1), timedelta(days=-1)):
+                value.astimezone(UTC) + a_day
+        except OverflowError:
+            raise ValidationError(
+                f"{value} lies before the year 1 or after the year 9999 in some time "
+                "zone."
+            ) from None
+    return value
+
+
 def _as_submitted(field: forms.Field, value: Any) -> Any:
     """Return a Python value in the form in which this field can clean it."""
     if isinstance(value, list | tuple):
         return [_element(field, item) for item in value]
-    composed = isinstance(field, forms.MultiValueField)
-    if composed and value is not None and not isinstance(value, str):
+    if isinstance(field, forms.MultiValueField) and value is not None:
         return field.widget.decompress(value)
     return _element(field, value)
 
@@ -192,7 +243,11 @@ def _local_file(path: Path) -> LocalFile:
 
 
 def from_text(
-    fields: Fields, pairs: Iterable[tuple[str, str]], *, stdin: BinaryIO | None = None
+    fields: Fields,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    stdin: BinaryIO | None = None,
+    masked: Collection[str] = (),
 ) -> dict[str, Any]:
     """
     Return what `clean` takes, from pairs of name and text.
@@ -211,8 +266,13 @@ def from_text(
         except ValidationError as error:
             errors[name] = error.messages
     if errors:
-        raise InvalidParameters(errors)
+        values = {name: _named(several) for name, several in texts.items()}
+        raise InvalidParameters(without(secrets_of(values, masked), errors))
     return given
+
+
+def _named(texts: list[str]) -> list[str]:
+    return [text.removeprefix("@") for text in texts]
 
 
 def _read_texts(
@@ -287,19 +347,27 @@ def dump(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def load(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
+def load(
+    fields: Fields, data: Mapping[str, Any], masked: Collection[str] = ()
+) -> dict[str, Any]:
     """
     Return the values of a run's stored parameters; a newly declared one its initial.
 
-    InvalidParameters if the task no longer takes one of them, or needs a new one;
-    VanishedReference if a record or file is gone.
+    InvalidParameters if the task no longer takes one of them, takes one of another
+    type, or needs a new one; VanishedReference if a record or file is gone.
     """
     gone = [name for name in data if name not in fields]
     if gone:
         raise InvalidParameters({name: [NO_LONGER_TAKEN] for name in gone})
     values = _initials({name: fields[name] for name in fields if name not in data})
-    values |= {name: _load_one(name, fields[name], data[name]) for name in data}
-    return {name: values[name] for name in fields}
+    values |= {name: _read_one(name, data[name]) for name in data}
+    changed = [name for name in data if not fits(fields[name], values[name])]
+    if changed:
+        shown = describe(fields, data, masked)
+        raise InvalidParameters(
+            {name: [_other_type(fields[name], shown[name])] for name in changed}
+        )
+    return {name: _as_seen(fields[name], values[name]) for name in fields}
 
 
 def delete_files(data: Mapping[str, Any]) -> None:
@@ -355,11 +423,23 @@ def _initials(fields: Fields) -> dict[str, Any]:
         ) from error
 
 
-def _load_one(name: str, field: forms.Field, data: Any) -> Any:
+def _read_one(name: str, data: Any) -> Any:
     try:
-        value = from_json(data)
+        return from_json(data)
     except VanishedReference as error:
         raise VanishedReference(f"Parameter {name}: {error}") from error
+
+
+def _other_type(field: forms.Field, shown: str) -> str:
+    return (
+        f"The run was started with {shorten(shown, LONGEST_SHOWN)}, and "
+        f"{type(field).__name__} makes values of another type. Give the parameter its "
+        "former field and resume the run, or cancel the run and start a new one."
+    )
+
+
+def _as_seen(field: forms.Field, value: Any) -> Any:
+    """Return a stored value as the task sees it: a file wrapped, a choice a member."""
     if isinstance(field, forms.FileField):
         return _wrapped(field, value)
     coerce = getattr(field, "coerce", None)
@@ -377,7 +457,8 @@ def _as_members(enum: Callable[[Any], Any], value: Any) -> Any:
     """Return the members that a typed choice was cleaned to, from their values."""
     if isinstance(value, list):
         return [_as_members(enum, item) for item in value]
-    return value if value in forms.Field.empty_values else enum(value)
+    is_member = isinstance(value, Enum) or value in forms.Field.empty_values
+    return value if is_member else enum(value)
 
 
 def _files_in(data: Any) -> Iterable[StoredFile]:

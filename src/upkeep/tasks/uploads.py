@@ -15,6 +15,7 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from upkeep.conf import conf
 from upkeep.exceptions import VanishedReference
@@ -101,13 +102,13 @@ def storage() -> Storage:
     return _private_folder(str(_base_directory() / "upkeep-files"))
 
 
-def save(file: File[bytes]) -> StoredFile:
+def save(file: File[bytes], *, storage_name: str = "") -> StoredFile:
     """Copy a file into the storage, in pieces, under a name that nobody can guess."""
     was_closed = file.closed
     try:
         size, sha256 = _measure(file)
         name = original_name(file.name)
-        storage_name = storage().save(_new_storage_name(name), file)
+        storage_name = storage().save(storage_name or _new_storage_name(name), file)
     finally:
         # A lazy file opens again by itself; any other is left as it was found.
         if was_closed or isinstance(file, LazyFile):
@@ -175,9 +176,22 @@ def _measure(file: File[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
+def this_month() -> str:
+    """Return the folder in which files of today are kept."""
+    return timezone.now().strftime("%Y/%m")
+
+
+def storage_name_of(name: str, month: str, random: str) -> str:
+    """Return where a file is kept whose 24 random hex digits are known."""
+    return f"{month}/{random}{_signature(random)}/{_safe_name(name)}"
+
+
 def _new_storage_name(name: str) -> str:
-    folder = timezone.now().strftime("%Y/%m")
-    return f"{folder}/{secrets.token_hex(16)}/{_safe_name(name)}"
+    return storage_name_of(name, this_month(), secrets.token_hex(12))
+
+
+def _signature(random: str) -> str:
+    return salted_hmac("upkeep.uploads", random).hexdigest()[:8]
 
 
 def _safe_name(name: str) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.files import File
 from django.forms.utils import ErrorDict
+from django.template.defaultfilters import filesizeformat
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext as _
 
-from upkeep.tasks.masks import mask_text, masked_names, secrets_of
+from upkeep.exceptions import InvalidParameters
+from upkeep.tasks import uploads
+from upkeep.tasks.masks import masked_names
+from upkeep.tasks.reading import in_project_terms
+from upkeep.web.inputs import ParameterField, as_asked, explain
+from upkeep.web.kept import Keeper, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, QueryDict
 
     from upkeep.tasks.base import Task
+    from upkeep.tasks.uploads import StoredFile
 
 
 ONE_LINE = {forms.TextInput, forms.NumberInput, forms.EmailInput, forms.URLInput}
@@ -31,6 +39,8 @@ class ParameterForm(forms.Form):
     finds wrong is shown here.
     """
 
+    bound_field_class = ParameterField
+
     masked: frozenset[str] = frozenset()
     """Fields that come back empty, whatever was filled in."""
 
@@ -38,6 +48,10 @@ class ParameterForm(forms.Form):
     """Those of them that have a value already, for who leaves them empty."""
 
     refusals: Mapping[str, Sequence[str]] = {}
+
+    keeper: Keeper
+    kept: Mapping[str, Kept] = {}
+    """Files that an earlier attempt brought, by field."""
 
     def full_clean(self) -> None:
         """Take over what the task found wrong."""
@@ -56,21 +70,60 @@ class ParameterForm(forms.Form):
 
     def refuse(self, refusals: Mapping[str, Sequence[str]]) -> None:
         """Show what is wrong, beside the fields where it is."""
-        secrets = secrets_of(self.given, self.masked)
-        self.refusals = {
-            name: [mask_text(sentence, secrets) for sentence in sentences]
-            for name, sentences in refusals.items()
-        }
+        self.refusals = refusals
         self.full_clean()
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was filled in, for the task to clean."""
-        return {
+        """What was filled in, for the task to clean, and files that were kept."""
+        filled_in = {
             field.name: field.data
             for field in self
             if field.data or field.name not in self.unsaid
         }
+        return filled_in | {name: kept.file for name, kept in self.kept.items()}
+
+    def find_files(self) -> None:
+        """
+        Take up the files that an earlier attempt brought.
+
+        Raises InvalidParameters where one is gone: without a word the task might be
+        started without it.
+        """
+        tokens = {name: self.data.get(f"{name}-kept") for name in self._kept_fields()}
+        wanted = {name: token for name, token in tokens.items() if token}
+        found = {name: self.keeper.find(name, wanted[name]) for name in wanted}
+        self.kept = {name: kept for name, kept in found.items() if kept}
+        if gone := wanted.keys() - self.kept.keys():
+            sentence = _("The file is no longer kept. Choose it again.")
+            raise InvalidParameters({name: [sentence] for name in gone})
+
+    def keep_files(self) -> None:
+        """Keep the files that nothing was wrong with, for the next attempt."""
+        brought = {
+            name: self.keeper.keep(name, self[name].data)
+            for name in self._kept_fields(brought=True)
+            if name not in self.refusals
+        }
+        fine = {name: k for name, k in self.kept.items() if name not in self.refusals}
+        self.kept = fine | {name: kept for name, kept in brought.items() if kept}
+        for name, kept in self.kept.items():
+            self.initial[name] = kept.file.name  # It is not required any more.
+            explain(self[name], _in_words(kept.file))
+
+    def forget_files(self) -> None:
+        """Remove what was kept, now that the run has a copy of its own."""
+        for kept in self.kept.values():
+            uploads.delete(kept.file)
+
+    def _kept_fields(self, *, brought: bool = False) -> list[str]:
+        """Return the fields of one file that came, or did not come, with the form."""
+        return [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, forms.FileField) and name not in self.masked
+            if isinstance(self[name].data, File) is brought
+        ]
 
     @property
     def named(self) -> dict[str, Any]:
@@ -86,6 +139,11 @@ class ParameterForm(forms.Form):
         return {
             name: self[name].data for name in self.fields if name in owners
         } | unknown
+
+
+def _in_words(file: StoredFile) -> str:
+    sentence = _("%(file)s (%(size)s) is kept; choose another file to replace it.")
+    return sentence % {"file": file.name, "size": filesizeformat(file.size)}
 
 
 def _owner(name: str, fields: Collection[str]) -> str:
@@ -104,16 +162,18 @@ def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
     form_class.unsaid = frozenset(
         name for name in masked if task.fields[name].initial is not None
     )
+    form_class.keeper = Keeper.of(task, request)
     if request.method == "POST":
         return form_class(request.POST, request.FILES, label_suffix="")
-    return form_class(initial=_named_by(request, task, masked), label_suffix="")
+    named = _named_by(request, form_class.base_fields, masked)
+    return form_class(initial=named, label_suffix="")
 
 
 def _fields_of(task: type[Task], masked: Collection[str]) -> dict[str, forms.Field]:
-    fields = deepcopy(task.fields)
+    fields = {name: as_asked(field) for name, field in task.fields.items()}
     for name in masked:
         _hide(fields[name])
-    return dict(fields)
+    return fields
 
 
 def _hide(field: forms.Field) -> None:
@@ -131,14 +191,15 @@ def _nothing(value: Any) -> None:
 
 
 def _named_by(
-    request: HttpRequest, task: type[Task], masked: Collection[str]
+    request: HttpRequest, fields: Mapping[str, forms.Field], masked: Collection[str]
 ) -> dict[str, Any]:
     """Return values from the address; what is masked does not belong there."""
-    return {
-        name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
-        for name, field in task.fields.items()
-        if name not in masked and _is_named(field.widget, request.GET, name)
-    }
+    with in_project_terms():
+        return {
+            name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
+            for name, field in fields.items()
+            if name not in masked and _is_named(field.widget, request.GET, name)
+        }
 
 
 def _is_named(widget: forms.Widget, query: QueryDict, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
@@ -65,6 +66,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     return page(request, "tasks/list", context, address=address, state=state)
 
 
+@sensitive_post_parameters()  # Django's reports of errors show what was sent.
 @guarded(SEE, methods=["GET", "HEAD", "POST"])
 def task(request: HttpRequest, label: str) -> HttpResponse:
     """Show a task with its form and its runs; POST starts a run."""
@@ -85,9 +87,8 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         refusal = sentence % {"kind": request.content_type}
         return refuse(request, UNSUPPORTED, refusal)
     form = form_of(task, request)
-    given = form.named if wants_json(request) else form.given
     try:
-        run = task.using(by=user_of(request)).enqueue(**given)
+        run = task.using(by=user_of(request)).enqueue(**_given(request, form))
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
@@ -95,9 +96,17 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         return _show(
             request, label, task, form=form, status=CONFLICT, refusal=str(error)
         )
+    form.forget_files()
     if wants_json(request):
         return data(run_as_json(run), status=CREATED)
     return redirect(url_of(run))
+
+
+def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:
+    if wants_json(request):
+        return form.named
+    form.find_files()
+    return form.given
 
 
 def _show(
@@ -111,6 +120,8 @@ def _show(
 ) -> HttpResponse:
     if status != 200 and wants_json(request):
         return _say_no(form, status, refusal)
+    if status != 200 and form:
+        form.keep_files()
     before = before_of(request)
     runs = _runs_of(label, task)
     active = list(runs.active()[:PAGE])

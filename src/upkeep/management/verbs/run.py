@@ -174,7 +174,7 @@ def _order(
 ) -> Iterator[Order]:
     """Give what is wanted of the task, with its files open."""
     task = registry.get(label)
-    given = parameters.from_text(task.fields, pairs)
+    given = parameters.from_text(task.fields, pairs, masked=task.masked)
     try:
         order = task.using(
             queue=queue, priority=priority, run_after=run_after, by=user_name()
