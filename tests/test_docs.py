@@ -24,7 +24,7 @@ from pytest_django import Settings
 from tests.management.commands import upkeep
 from upkeep import Job, Task, exceptions
 from upkeep.conf import Conf
-from upkeep.forms import CSVField
+from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
@@ -35,7 +35,7 @@ from upkeep.urls import urlpatterns
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
 
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
+PAGES = [DOCS / "reference.md", *sorted((DOCS / "how-to").glob("*.md"))]
 
 # What the reader's project has when the reference begins.
 MODELS = """\
@@ -52,20 +52,34 @@ class Post(models.Model):
 POSTS_CSV = "title,slug\n# from the old blog\n One , one\n Two , two\n"
 
 
-def file_named(name: str) -> str:
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the examples of a page, each with its language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def file_named(name: str, page: Path) -> str:
     """Return the file whose name is the first line of blocks, one after the other."""
     first_line = f"# {name}\n"
-    return "\n\n".join(text for _, text in BLOCKS if text.startswith(first_line))
+    return "\n\n".join(text for _, text in blocks(page) if text.startswith(first_line))
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.stem)
+def page(request: pytest.FixtureRequest) -> Path:
+    """Be given one page after the other."""
+    found: Path = request.param
+    return found
 
 
 @pytest.fixture
 def blog(
     transactional_db: None,
+    page: Path,
     tmp_path: Path,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
-    """Have the app of the examples, with a table and without posts."""
+    """Have the app of a page's examples, with a table and without posts."""
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -73,7 +87,8 @@ def blog(
     (tmp_path / "blog").mkdir()
     (tmp_path / "blog" / "__init__.py").touch()
     (tmp_path / "blog" / "models.py").write_text(MODELS)
-    (tmp_path / "blog" / "maintenance.py").write_text(file_named("blog/maintenance.py"))
+    maintenance = file_named("blog/maintenance.py", page)
+    (tmp_path / "blog" / "maintenance.py").write_text(maintenance)
     settings.BASE_DIR = tmp_path
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
     post = apps.get_app_config("blog").get_model("Post")
@@ -91,19 +106,19 @@ def blog(
     connection.vendor != "sqlite",
     reason="by design: what the examples show is the same on every database",
 )
-def test_the_examples_do_what_they_show(blog: None, tmp_path: Path) -> None:
+def test_the_examples_do_what_they_show(blog: None, page: Path, tmp_path: Path) -> None:
     known: dict[str, Any] = {}
-    for language, text in BLOCKS:
+    for language, text in blocks(page):
         if language == "pycon":
-            see_what_python_answers(text, known)
+            see_what_python_answers(text, known, page)
         elif language == "console":
             see_what_the_command_answers(text)
     assert (tmp_path / "upkeep-files" / ".gitignore").read_text() == "*\n"
 
 
-def see_what_python_answers(text: str, known: dict[str, Any]) -> None:
+def see_what_python_answers(text: str, known: dict[str, Any], page: Path) -> None:
     example = doctest.DocTestParser().get_doctest(
-        text, known, "reference.md", str(DOCS / "reference.md"), None
+        text, known, page.name, str(page), None
     )
     said: list[str] = []
     runner = doctest.DocTestRunner(verbose=False)
@@ -128,10 +143,11 @@ def without_numbers(text: str) -> str:
     return re.sub(r"\bRun \d+\b", "Run N", text)
 
 
-def test_the_settings_shown_are_settings() -> None:
+def test_the_settings_shown_are_settings(page: Path) -> None:
     shown: dict[str, Any] = {}
-    exec(file_named("settings.py"), shown)  # noqa: S102 - it is ours
-    assert Conf(**shown["UPKEEP"]) != Conf()
+    exec(file_named("settings.py", page), shown)  # noqa: S102 - it is ours
+    if page.name == "reference.md" or "UPKEEP" in shown:
+        assert Conf(**shown["UPKEEP"]) != Conf()
 
 
 # Tables
@@ -188,9 +204,9 @@ def test_every_setting_is_there_with_its_default() -> None:
     assert defaults("key") == {field.name: field.default for field in fields(Conf)}
 
 
-def test_every_option_of_csvfield_is_there_with_its_default() -> None:
-    options = options_of(CSVField.__init__)
-    assert defaults("option of CSVField") == options
+@pytest.mark.parametrize("field", [CSVField, JSONLinesField, XLSXField])
+def test_every_option_of_a_field_is_there_with_its_default(field: type[Any]) -> None:
+    assert defaults(f"option of {field.__name__}") == options_of(field.__init__)
 
 
 def test_every_argument_of_using_is_there() -> None:
@@ -274,7 +290,10 @@ def test_links_lead_somewhere() -> None:
         assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_links_within_the_page_lead_to_headings() -> None:
-    headings = re.findall(r"^#+ (.*)$", REFERENCE, re.MULTILINE)
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", REFERENCE)) <= anchors
+def test_links_within_the_page_lead_to_headings(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {
+        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors

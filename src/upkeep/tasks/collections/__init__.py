@@ -9,7 +9,7 @@ from django.db.models import Manager, QuerySet
 
 from upkeep.exceptions import InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
-from upkeep.tasks.collections.files import CSVBatches, CSVCollection, CSVFile
+from upkeep.tasks.collections.files import FileBatches, FileCollection, RowsFile
 from upkeep.tasks.collections.once import Once
 from upkeep.tasks.collections.querysets import QuerySetCollection
 from upkeep.tasks.collections.sequences import SequenceCollection
@@ -31,10 +31,10 @@ def collect(value: object, *, alias: str) -> Collection[Any]:
             return QuerySetCollection(value.all(), alias)
         case QuerySet():
             return QuerySetCollection(value, alias)
-        case CSVFile():
-            return CSVCollection(value)
-        case CSVBatches():
-            return CSVCollection(value.csv_file, batch=value.size)
+        case RowsFile():
+            return FileCollection(value)
+        case FileBatches():
+            return FileCollection(value.file, batch=value.size)
         case str() | bytes() | bytearray() | memoryview():
             raise InvalidCollection(refusal(value))
         case Sequence():
@@ -47,5 +47,6 @@ def refusal(value: object) -> str:
     found = "None" if value is None else f"a value of type {type(value).__name__}"
     return (
         f"collection() returned {found}, which cannot be walked. Return a QuerySet, "
-        "a list or another sequence, or a CSV file parameter or its in_batches(size)."
+        "a list or another sequence, or a CSV or other file parameter or its "
+        "in_batches(size)."
     )
