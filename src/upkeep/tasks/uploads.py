@@ -18,10 +18,12 @@ from django.core.exceptions import NON_FIELD_ERRORS, ImproperlyConfigured
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import connections
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from upkeep.conf import conf
+from upkeep.databases import home
 from upkeep.exceptions import InvalidParameters, StorageFailed, VanishedReference
 
 #: Room for a folder and a random part in a storage that takes 255 bytes for a name.
@@ -259,6 +261,12 @@ def _new_storage_name(name: str) -> str:
     return f"{folder}/{_new_key()}/{_safe_name(name)}"
 
 
+def key_of(storage_name: str) -> str | None:
+    """Return the part of a name that we made, None in a name that is not ours."""
+    parts = storage_name.split("/")
+    return parts[2] if len(parts) == 4 and is_ours(parts[2]) else None
+
+
 def _new_key() -> str:
     random = secrets.token_hex(12)
     return random + _signature(random)
@@ -268,14 +276,16 @@ def is_ours(key: str) -> bool:
     """
     Tell whether the name of a folder is one that this project gave.
 
-    Others may keep files in the same storage, also under names that look like ours.
+    Others may keep files in the same storage, also under names that look like ours: a
+    test run, for one, which has the same SECRET_KEY, but not the same database.
     """
     random, signature = key[:-8], key[-8:]
     return len(random) == 24 and constant_time_compare(_signature(random), signature)
 
 
 def _signature(random: str) -> str:
-    return salted_hmac("upkeep.uploads", random).hexdigest()[:8]
+    database = connections[home()].settings_dict["NAME"]
+    return salted_hmac("upkeep.uploads", f"{random} {database}").hexdigest()[:8]
 
 
 def _safe_name(name: str) -> str:
