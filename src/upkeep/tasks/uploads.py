@@ -285,7 +285,8 @@ def is_ours(key: str) -> bool:
 
 def _signature(random: str) -> str:
     database = connections[home()].settings_dict["NAME"]
-    return salted_hmac("upkeep.uploads", f"{random} {database}").hexdigest()[:8]
+    signed = f"{random} {database}"
+    return salted_hmac("upkeep.uploads", signed, algorithm="sha256").hexdigest()[:8]
 
 
 def _safe_name(name: str) -> str:
