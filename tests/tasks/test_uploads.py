@@ -20,6 +20,7 @@ from pytest_django import Settings
 from tests.streams import FarStorage
 from tests.tasks.collections.files.books import book
 from tests.tasks.collections.walks import walk
+from tests.testapp.maintenance import ImportItems
 from upkeep.exceptions import InvalidParameters, StorageFailed, VanishedReference
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.tasks import uploads
@@ -223,6 +224,24 @@ class TestFarStorage:
         walked.close()
         assert far.given == 1
         assert stored.closed
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_asked_once_for_a_run(self, far: FarStorage) -> None:
+        content = b"name,n\n" + b"".join(b"%d,1\n" % n for n in range(100))
+        run = ImportItems.run_now(csv_file=ContentFile(content, name="items.csv"))
+        assert (run.status, run.done, run.total) == ("succeeded", 100, 100)
+        assert far.given == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_that_fails_under_a_run_is_its_error(
+        self, far: FarStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(far, "breaks_at", 0)
+        file = ContentFile(b"name,n\na,1\n", name="items.csv")
+        run = ImportItems.run_now(csv_file=file)
+        assert (run.status, run.done) == ("errored", 0)
+        assert run.error_class == "upkeep.exceptions.StorageFailed"
+        assert "items.csv: ConnectionResetError: the peer is gone" in run.error_message
 
     def test_leaves_nothing_behind(
         self, far: FarStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

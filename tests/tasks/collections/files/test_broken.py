@@ -34,6 +34,8 @@ MB = 1 << 20
 
 Content = bytes | Callable[[], bytes]
 
+TYPES = b"""<?xml version="1.0"?>
+<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"""
 LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "ha">
 <!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>"""
 
@@ -43,6 +45,12 @@ def packed(name: str, content: bytes) -> bytes:
     with ZipFile(result, "w", ZIP_DEFLATED) as parts:
         parts.writestr(name, content)
     return result.getvalue()
+
+
+def spoiled(content: bytes) -> bytes:
+    """Return a ZIP archive whose packed data is none in the middle of the sheet."""
+    place = content.index(SHEET.encode()) + len(SHEET) + 20
+    return content[:place] + b"\xff" * 50 + content[place + 50 :]
 
 
 def many_parts() -> bytes:
@@ -117,6 +125,8 @@ AT_ONCE: list[Any] = [
     (JSONLinesField, b'{"a": ' + b"9" * 5000 + b"}", "line 1: Exceeds the limit"),
     # Broken, or made to harm
     (XLSXField, book([["a"]])[:2000], "f is broken or cut off: BadZipFile"),
+    (XLSXField, packed("[Content_Types].xml", TYPES), "OSError .*no valid workbook"),
+    (XLSXField, spoiled(book([["a"], ["x" * 99]])), "f.* cannot be read as an XLSX"),
     (XLSXField, of_sheet(b"<x>"), "row 1 cannot be read as an XLSX file: ParseError"),
     (XLSXField, swollen_sheet, "f swells from .* to 67,108,864 bytes"),
     (XLSXField, many_parts, "f has a list of parts of .* any XLSX file needs"),

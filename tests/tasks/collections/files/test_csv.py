@@ -321,6 +321,11 @@ class TestErrors:
         with pytest.raises(InvalidFile, match="line 2: no end of the quoted value or"):
             list(csv_file(b"a\n" + b'"\n",' * 100_000))
 
+    @pytest.mark.parametrize("names", [["a", "a"], ["a", ""]])
+    def test_of_names_come_with_the_field(self, names: list[str]) -> None:
+        with pytest.raises(ValueError, match="Each column needs a name of its own"):
+            CSVField(names=names)
+
     def test_of_dialects_come_with_the_field(self) -> None:
         with pytest.raises(ValueError, match=r"unknown dialect: 'tabs'.*excel-tab"):
             CSVField(dialect="tabs")

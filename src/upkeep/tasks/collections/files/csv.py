@@ -58,6 +58,8 @@ class CSVFormat:
                 f"{', '.join(csv.list_dialects())}."
             ) from error
         check_encoding(self.encoding)
+        if not all(self.names) or len(set(self.names)) < len(self.names):
+            raise ValueError(f"Each column needs a name of its own, not {self.names}.")
 
     def parse(self, lines: Iterator[str], **instead: Any) -> Any:
         """Return a csv.reader of lines of text; it gives records as lists."""

@@ -15,7 +15,7 @@ from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from upkeep.conf import conf
-from upkeep.exceptions import InvalidFile
+from upkeep.exceptions import InvalidFile, UpkeepError
 from upkeep.tasks.collections.files import kinds
 
 if not openpyxl.DEFUSEDXML:
@@ -139,9 +139,11 @@ class Workbook:
     def _errors(self, where: object = "") -> Iterator[None]:
         try:
             yield
-        except (InvalidFile, OSError, MemoryError):
+        except (UpkeepError, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # Of the storage; openpyxl raises bare ones of its own.
             # What openpyxl and those below it raise for broken files has no end.
             raise InvalidFile(
                 f"{self._name}{where} cannot be read as {self._what}: {told(error)}."
