@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SYNC := $(VENV)/bin/uv sync --quiet --frozen --inexact --no-default-groups --python $(RUN)
 
-.PHONY: help demo serve test matrix bench screenshots
+.PHONY: help demo serve test matrix bench soak screenshots
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make.
@@ -31,6 +31,10 @@ matrix: $(VENV)/bin/uv ## Run the suite on every supported Python and Django fou
 bench: $(VENV)/bin/uv ## Measure against loops written by hand.
 	@$(SYNC) --group test
 	@$(RUN) -m benchmarks
+
+soak: $(VENV)/bin/uv ## Measure what takes too long for each time, such as 1 GB of CSV.
+	@$(SYNC) --group test
+	@$(RUN) -m tools.soak
 
 screenshots: $(VENV)/bin/uv ## Take pictures of every page in every state.
 	@$(SYNC) --group test

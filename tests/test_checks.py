@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
+from django.core.files.storage import InMemoryStorage
 from django.db import connections
 from django.urls import include, path
 from pytest_django import Settings
@@ -55,6 +56,10 @@ class TestSettings:
             ({"TASKS_MODULE": None}, "E003"),
             ({"STORAGE": "s3"}, "E004"),
             ({"MASKED": "iban"}, "E005"),
+            ({"MAX_UPLOAD": 0}, "E012"),
+            ({"MAX_UPLOAD": "1 GB"}, "E012"),
+            ({"MAX_COLUMNS": -1}, "E013"),
+            ({"MAX_COLUMNS": 1.5}, "E013"),
         ],
     )
     def test_that_are_wrong_are_named(
@@ -71,6 +76,8 @@ class TestSettings:
             {},
             {"TIME_BUDGET": None},
             {"STORAGE": None},
+            {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
+            {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
         ],
     )
@@ -87,6 +94,62 @@ class TestSettings:
     def test_unknown_ones_are_told_what_there_is(self, settings: Settings) -> None:
         settings.UPKEEP = {"LEESE": 1}
         assert "LEASE, TIME_BUDGET" in str(found()[0].hint)
+
+
+class Public(InMemoryStorage):
+    """A storage whose files anybody can open."""
+
+    def url(self, name: str | None) -> str:
+        return f"https://files.example/{name}"
+
+
+class Signed(Public):
+    """A storage whose addresses hold for an hour, for whom they are given to."""
+
+    def url(self, name: str | None) -> str:
+        return f"{super().url(name)}?signature=abc"
+
+
+class Away(Public):
+    """A storage that cannot be reached."""
+
+    def url(self, name: str | None) -> str:
+        raise ConnectionError
+
+
+class TestStorage:
+    FOLDER = "django.core.files.storage.FileSystemStorage"
+
+    @pytest.mark.parametrize(
+        ("backend", "options", "is_public"),
+        [
+            (f"{__name__}.Public", {}, True),
+            (f"{__name__}.Signed", {}, False),
+            (f"{__name__}.Away", {}, False),
+            (FOLDER, {"location": "/srv/media/upkeep"}, True),
+            (FOLDER, {"location": "/srv/private"}, False),
+            (FOLDER, {"location": "/srv/private", "base_url": "/files/"}, True),
+        ],
+    )
+    def test_with_a_public_address_is_a_warning(
+        self, settings: Settings, backend: str, options: dict[str, str], is_public: bool
+    ) -> None:
+        settings.MEDIA_ROOT = "/srv/media"
+        settings.MEDIA_URL = "/media/"
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "upkeep": {"BACKEND": backend, "OPTIONS": options},
+        }
+        assert ids() == (["upkeep.W003"] if is_public else [])
+
+    def test_that_is_the_one_of_media_is_a_warning(self, settings: Settings) -> None:
+        settings.MEDIA_ROOT = "/srv/media"
+        settings.MEDIA_URL = "/media/"
+        settings.UPKEEP = {"STORAGE": "default"}
+        (message,) = found()
+        assert message.id == "upkeep.W003"
+        assert "the public can read them: /media/20" in message.msg
+        assert "outside of MEDIA_ROOT" in str(message.hint)
 
 
 class TestTasks:

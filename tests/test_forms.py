@@ -102,7 +102,10 @@ class TestRefusals:
                 ContentFile(b"\n", name="posts.csv"),
                 "posts.csv is empty: its first line",
             ),
-            (ContentFile(b"\xff\xfea\0", name="posts.csv"), "line 1: byte 0xFF"),
+            (
+                ContentFile(b"\xff\xfea\0", name="posts.csv"),
+                "is text in UTF-16, and not a CSV",
+            ),
             (ContentFile(b"a,a\n", name="posts.csv"), "more than one column"),
             (ContentFile("a\n", name="posts.csv"), "open as text"),
             (Path("/nowhere/posts.csv"), "/nowhere/posts.csv: No such file"),

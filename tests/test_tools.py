@@ -1,11 +1,12 @@
 """What `make` runs tells the truth about how it went."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from tools import matrix, servers
+from tools import matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
 
 REPORT = """\
@@ -79,3 +80,21 @@ class TestServers:
         monkeypatch.setattr(servers, "administrator", lambda: None)
         with pytest.raises(SystemExit, match=r"need no-such-package.*\n.*sudo apt-get"):
             servers.provide()
+
+
+class TestSoak:
+    def test_keeps_the_figures_of_earlier_times(self, tmp_path: Path) -> None:
+        path = tmp_path / "build" / "soak.json"
+        for n in (1, 2):
+            soak.keep({"n": n}, path)
+        assert json.loads(path.read_text()) == [{"n": 1}, {"n": 2}]
+
+    def test_names_what_is_too_large(self) -> None:
+        measured = soak.Soak(
+            name="all",
+            measure=lambda folder: {"a": 2, "b": 2},
+            at_most={"a": 1, "b": 2},
+        )
+        found = measured.run()
+        assert (found["name"], found["a"]) == ("all", 2)
+        assert measured.complaints(found) == ["all: a is 2, and at most 1 is allowed"]

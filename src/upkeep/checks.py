@@ -21,11 +21,12 @@ from upkeep.conf import Conf
 from upkeep.databases import home
 from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
-from upkeep.tasks import registry
+from upkeep.tasks import registry, uploads
 from upkeep.tasks.base import Job, Task
 
 UTC_NAME = "UTC"
 
+LIMITS = {"MAX_UPLOAD": "upkeep.E012", "MAX_COLUMNS": "upkeep.E013"}
 DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
 
 
@@ -36,7 +37,7 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Check every key of `settings.UPKEEP`."""
     given = getattr(settings, "UPKEEP", {})
-    return [*_unknown_keys(given), *_wrong_values(given)]
+    return [*_unknown_keys(given), *_wrong_values(given), *_wrong_limits(given)]
 
 
 def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -72,6 +73,18 @@ def _wrong_values(given: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error(
             "UPKEEP['MASKED'] must be a list of names, not a string.", id="upkeep.E005"
         )
+
+
+def _wrong_limits(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    for name, number in LIMITS.items():
+        value = given.get(name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            yield Error(
+                f"UPKEEP[{name!r}] must be a whole number above zero or None, not "
+                f"{value!r}.",
+                hint="None sets no limit; leave it out for the default.",
+                id=number,
+            )
 
 
 @register("upkeep")
@@ -211,5 +224,26 @@ def check_login(
             "Nobody can log in to see Upkeep's pages.",
             hint="Set LOGIN_URL to a page that is there, or add Django's admin.",
             id="upkeep.W002",
+        )
+    ]
+
+
+@register("upkeep")
+def check_storage(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Check that no address leads to the files that tasks are given."""
+    address = uploads.public_address()
+    if address is None:
+        return []
+    return [
+        Warning(
+            f"Files that tasks are given lie where the public can read them: {address}",
+            hint=(
+                "Give STORAGES a storage 'upkeep' that has no public address, such as "
+                "a FileSystemStorage outside of MEDIA_ROOT, or a private bucket."
+            ),
+            id="upkeep.W003",
         )
     ]

@@ -33,6 +33,12 @@ class Conf:
     STORAGE: str | None = None
     """The alias in `STORAGES` of uploads; None: "upkeep", or a private folder."""
 
+    MAX_UPLOAD: int | None = 1 << 30
+    """The bytes that a file may have, a packed one unpacked; None: any number."""
+
+    MAX_COLUMNS: int | None = 1000
+    """The columns that a file of rows may have; None: any number."""
+
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 

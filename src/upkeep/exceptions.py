@@ -10,6 +10,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── InvalidTransition    a run cannot make that move from where it is
     ├── InvalidCollection    what `collection()` returned cannot be walked
     ├── InvalidFile          a file cannot be read as what it should be
+    ├── StorageFailed        the storage broke off while it gave a file
     ├── CursorMismatch       a run's cursor does not fit its collection any more
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
@@ -67,6 +68,10 @@ class InvalidCollection(UpkeepError):
 
 class InvalidFile(UpkeepError):
     """A file cannot be read as what it should be; the message names the place."""
+
+
+class StorageFailed(UpkeepError):
+    """The storage of files broke off while it gave one; nothing of it is kept."""
 
 
 class CursorMismatch(UpkeepError):

@@ -4,5 +4,6 @@ from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
+from upkeep.runs.uploads import Upload
 
-__all__ = ["Event", "Lease", "Queue", "Run"]
+__all__ = ["Event", "Lease", "Queue", "Run", "Upload"]

@@ -1,10 +1,12 @@
 """Files are kept where the public cannot read them, and found again."""
 
+import gc
 import hashlib
 import io
 import re
 import stat
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -15,7 +17,14 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from pytest_django import Settings
 
-from upkeep.exceptions import VanishedReference
+from tests.streams import FarStorage
+from tests.tasks.collections.files.books import book
+from tests.tasks.collections.walks import walk
+from tests.testapp.maintenance import ImportItems
+from upkeep.exceptions import InvalidParameters, StorageFailed, VanishedReference
+from upkeep.forms import CSVField, JSONLinesField, XLSXField
+from upkeep.tasks import uploads
+from upkeep.tasks.collections import collect
 from upkeep.tasks.uploads import LocalFile, StoredFile, delete, save, storage
 
 FOLDER = "django.core.files.storage.FileSystemStorage"
@@ -176,6 +185,132 @@ class Counted(io.BytesIO):
         return data
 
 
+class TestFarStorage:
+    """A storage that streams is read once, into a file that is gone afterwards."""
+
+    @pytest.fixture
+    def far(self, settings: Settings) -> FarStorage:
+        with_storages(settings, upkeep={"BACKEND": "tests.streams.FarStorage"})
+        found = storages["upkeep"]
+        assert isinstance(found, FarStorage)
+        return found
+
+    def test_gives_files_in_which_one_can_go_back(self, far: FarStorage) -> None:
+        stored = save(ContentFile(b"0123456789" * 1000, name="a.csv"))
+        assert stored.read()[-3:] == b"789"
+        stored.seek(9_998)
+        assert stored.read() == b"89"
+        stored.close()
+        assert far.given == 1
+
+    @pytest.mark.parametrize(
+        ("field", "content"),
+        [
+            (CSVField(), b"a\n" + b"1\n" * 5000),
+            (JSONLinesField(), b'{"a": 1}\n' * 5000),
+            (XLSXField(), book([["a"], *([n] for n in range(5000))])),
+        ],
+        ids=["CSV", "JSON Lines", "XLSX"],
+    )
+    def test_is_asked_once_by_a_worker(
+        self, far: FarStorage, field: Any, content: bytes
+    ) -> None:
+        stored = save(ContentFile(content, name="f"))
+        file = field.wrap(stored)
+        walked = collect(file, alias="default")
+        assert collect(file, alias="default").count() == 5000
+        assert (file.header, len(list(file))) == (["a"], 5000)
+        assert len(list(walk(walked, 100))) == 5000
+        walked.close()
+        assert far.given == 1
+        assert stored.closed
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_asked_once_for_a_run(self, far: FarStorage) -> None:
+        content = b"name,n\n" + b"".join(b"%d,1\n" % n for n in range(100))
+        run = ImportItems.run_now(csv_file=ContentFile(content, name="items.csv"))
+        assert (run.status, run.done, run.total) == ("succeeded", 100, 100)
+        assert far.given == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_that_fails_under_a_run_is_its_error(
+        self, far: FarStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(far, "breaks_at", 0)
+        file = ContentFile(b"name,n\na,1\n", name="items.csv")
+        run = ImportItems.run_now(csv_file=file)
+        assert (run.status, run.done) == ("errored", 0)
+        assert run.error_class == "upkeep.exceptions.StorageFailed"
+        assert "items.csv: ConnectionResetError: the peer is gone" in run.error_message
+
+    def test_leaves_nothing_behind(
+        self, far: FarStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = spools(monkeypatch)
+        stored = save(ContentFile(b"abc", name="a.csv"))
+        stored.read()
+        stored.close()
+        forgotten = save(ContentFile(b"abc", name="a.csv"))
+        forgotten.read()
+        del forgotten
+        gc.collect()
+        assert [spool.closed for spool in made] == [True, True]
+
+    @pytest.mark.parametrize(
+        ("trouble", "sentence"),
+        [
+            ({"breaks_at": 3000}, "ConnectionResetError: the peer is gone"),
+            ({"cuts_off": 3000}, "it gave 3,000 bytes of 10,000"),
+        ],
+        ids=["breaks off", "ends too early"],
+    )
+    def test_that_fails_in_the_midst_leaves_nothing_half(
+        self,
+        far: FarStorage,
+        trouble: dict[str, int],
+        sentence: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        made = spools(monkeypatch)
+        stored = save(ContentFile(b"0123456789" * 1000, name="a.csv"))
+        with monkeypatch.context() as patch:
+            for name, value in trouble.items():
+                patch.setattr(far, name, value)
+            with pytest.raises(StorageFailed, match=rf"the file a\.csv: {sentence}"):
+                stored.read()
+            assert stored.closed
+            assert [spool.closed for spool in made] == [True]
+        assert len(stored.read()) == 10_000
+        stored.close()
+
+
+def spools(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the temporary files that will be made from now on."""
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(TemporaryFile())  # noqa: SIM115 - whether it is closed is tested
+        return made[-1]
+
+    monkeypatch.setattr(uploads, "TemporaryFile", make)
+    return made
+
+
+class TestLimit:
+    def test_refuses_a_larger_file_of_any_field_and_keeps_nothing(
+        self, settings: Settings, base_dir: Path
+    ) -> None:
+        settings.UPKEEP = {"MAX_UPLOAD": 5}
+        with pytest.raises(InvalidParameters, match=r"a\.csv has .* allows 5\."):
+            save(ContentFile(b"abcdef", name="a.csv"))
+        assert not (base_dir / "upkeep-files").exists()
+        assert save(ContentFile(b"abcde", name="a.csv")).size == 5
+
+    def test_may_be_none(self, settings: Settings) -> None:
+        settings.UPKEEP = {"MAX_UPLOAD": None}
+        assert save(ContentFile(b"abcdef", name="a.csv")).size == 6
+
+
 class TestStoredFile:
     def test_it_is_opened_when_it_is_first_read(self, base_dir: Path) -> None:
         stored = save(ContentFile(b"abc", name="a.csv"))
@@ -215,3 +350,7 @@ class TestStoredFile:
         delete(stored)
         delete(stored)
         assert not folder().exists(stored.storage_name)
+
+    def test_takes_its_folder_with_it(self, base_dir: Path) -> None:
+        delete(save(ContentFile(b"abc", name="a.csv")))
+        assert not any((base_dir / "upkeep-files").glob("*/*/*"))

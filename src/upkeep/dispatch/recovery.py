@@ -21,6 +21,7 @@ from upkeep.dispatch import messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
 from upkeep.execution.claim import let_go
+from upkeep.runs import uploads
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.status import Status
@@ -40,11 +41,13 @@ class Swept:
     taken_over: int = 0
     sent_again: int = 0
     pruned: int = 0
+    files: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.taken_over} abandoned runs taken over, "
-            f"{self.sent_again} messages sent again, {self.pruned} old ones deleted"
+            f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
+            f"{self.files} files without a run deleted"
         )
 
 
@@ -52,7 +55,8 @@ def sweep(*, prune: bool = True) -> Swept:
     """
     Look once for runs that nobody advances, and see that somebody does.
 
-    `prune` deletes old messages of ours as well, which costs the reading of them all.
+    `prune` deletes old messages of ours as well, which costs the reading of them all,
+    and files that no run knows.
     """
     runs = Run.objects.using(home())
     swept = Swept()
@@ -62,6 +66,8 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.sent_again += _guarded(_send_again, run)
     for alias in task_backends.settings if prune else ():
         swept.pruned += _guarded(_prune, alias)
+    if prune:
+        swept.files = _guarded(_sweep_files, "the storage of files")
     return swept
 
 
@@ -102,6 +108,10 @@ def _send_again(run: Run) -> bool:
 
 def _prune(alias: str) -> int:
     return broker(alias).prune()
+
+
+def _sweep_files(_storage: str) -> int:
+    return uploads.sweep()
 
 
 def _evict_holder(run: Run) -> None:

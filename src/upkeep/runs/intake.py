@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import get_user_model
 
 from upkeep.databases import home, writing
-from upkeep.runs import slots
+from upkeep.runs import slots, uploads
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
@@ -34,6 +34,7 @@ def write(order: Order, *, tell: Callable[[Run], object]) -> Run:
         with writing(home()):
             run = _insert(_new_run(order, stored))
             Lease.objects.using(home()).create(run=run, token=run.lease_token)
+            uploads.note(run)
             run.tell(Event.Kind.MOVE, "", status=Status.ENQUEUED, actor=_name(order.by))
             tell(run)
     except BaseException:

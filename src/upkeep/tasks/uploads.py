@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import weakref
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import NON_FIELD_ERRORS, ImproperlyConfigured
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import connections
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from upkeep.conf import conf
-from upkeep.exceptions import VanishedReference
+from upkeep.databases import home
+from upkeep.exceptions import InvalidParameters, StorageFailed, VanishedReference
 
 #: Room for a folder and a random part in a storage that takes 255 bytes for a name.
 LONGEST_NAME = 100
@@ -75,7 +81,12 @@ class LocalFile(LazyFile):
 
 
 class StoredFile(LazyFile):
-    """A file in the storage of Upkeep; `size` is in bytes, `sha256` in hex digits."""
+    """
+    A file in the storage of Upkeep; `size` is in bytes, `sha256` in hex digits.
+
+    A storage that gives its files as streams is read once, into a temporary file that
+    is gone when this file is closed or forgotten.
+    """
 
     def __init__(self, *, name: str, storage_name: str, size: int, sha256: str) -> None:
         super().__init__(name)
@@ -83,14 +94,47 @@ class StoredFile(LazyFile):
         self.size = size
         self.sha256 = sha256
 
-    def _open(self) -> File[bytes]:
+    @property
+    def is_far(self) -> bool:
+        """Whether to open it again would be to fetch it again."""
+        return not isinstance(storage(), FileSystemStorage)
+
+    def _open(self) -> IO[bytes] | File[bytes]:
         try:
-            return storage().open(self.storage_name, "rb")
+            opened = storage().open(self.storage_name, "rb")
         except FileNotFoundError as error:
             raise VanishedReference(
                 f"The file {self.name} is no longer in the storage: {self.storage_name}"
                 " is missing. Start the task again with the file."
             ) from error
+        found = opened if opened.seekable() else self._spooled(opened)
+        if self.is_far:  # It may stay open until nobody knows it any more.
+            weakref.finalize(self, found.close)
+        return found
+
+    def _spooled(self, stream: File[bytes]) -> IO[bytes]:
+        spool = TemporaryFile()  # noqa: SIM115  # closed with this file
+        try:
+            with stream:
+                copyfileobj(stream, spool)
+            self._check_whole(spool.tell())
+        except BaseException as error:
+            spool.close()
+            if not isinstance(error, Exception) or isinstance(error, StorageFailed):
+                raise
+            raise self._failure(f"{type(error).__name__}: {error}") from error
+        spool.seek(0)
+        return spool
+
+    def _check_whole(self, size: int) -> None:
+        if size != self.size:
+            raise self._failure(f"it gave {size:,} bytes of {self.size:,}")
+
+    def _failure(self, what: str) -> StorageFailed:
+        return StorageFailed(
+            f"The storage broke off while it gave the file {self.name}: {what}. Resume "
+            "the run when the storage is well again."
+        )
 
 
 def storage() -> Storage:
@@ -119,7 +163,41 @@ def save(file: File[bytes], *, storage_name: str = "") -> StoredFile:
 def delete(stored: StoredFile) -> None:
     """Remove a file from the storage; one that is gone already is no error."""
     stored.close()
-    storage().delete(stored.storage_name)
+    remove(stored.storage_name)
+
+
+def remove(storage_name: str) -> None:
+    """Remove what bears a name of ours, with the folder that it alone was in."""
+    place = storage()
+    place.delete(storage_name)
+    if isinstance(place, FileSystemStorage):  # Others have no folders that stay.
+        with suppress(OSError):
+            place.delete(str(PurePosixPath(storage_name).parent))
+
+
+def public_address() -> str | None:
+    """Return an address at which the public could read a file, if there is one."""
+    try:
+        place = storage()
+        address = place.url(_new_storage_name("file"))
+    except Exception:  # noqa: BLE001 - a check must not fail where a storage is away
+        return None
+    is_signed = "?" in address
+    if isinstance(place, FileSystemStorage) and place.base_url == settings.MEDIA_URL:
+        # That is what FileSystemStorage falls back on, wherever the files are.
+        in_media = Path(place.location).is_relative_to(Path(settings.MEDIA_ROOT))
+        return address if settings.MEDIA_ROOT and in_media else None
+    return None if is_signed else address
+
+
+def too_large(name: str, size: int) -> str | None:
+    """Say that a file is larger than the settings allow, if it is."""
+    limit = conf.MAX_UPLOAD
+    if limit is None or size <= limit:
+        return None
+    return (
+        f'{name} has {size:,} bytes or more, and UPKEEP["MAX_UPLOAD"] allows {limit:,}.'
+    )
 
 
 def original_name(name: str | None) -> str:
@@ -173,6 +251,8 @@ def _measure(file: File[bytes]) -> tuple[int, str]:
     for chunk in file.chunks():
         size += len(chunk)
         digest.update(chunk)
+        if refusal := too_large(original_name(file.name), size):
+            raise InvalidParameters({NON_FIELD_ERRORS: [refusal]})
     return size, digest.hexdigest()
 
 
@@ -190,8 +270,27 @@ def _new_storage_name(name: str) -> str:
     return storage_name_of(name, this_month(), secrets.token_hex(12))
 
 
+def key_of(storage_name: str) -> str | None:
+    """Return the part of a name that we made, None in a name that is not ours."""
+    parts = storage_name.split("/")
+    return parts[2] if len(parts) == 4 and is_ours(parts[2]) else None
+
+
+def is_ours(key: str) -> bool:
+    """
+    Tell whether the name of a folder is one that this project gave.
+
+    Others may keep files in the same storage, also under names that look like ours: a
+    test run, for one, which has the same SECRET_KEY, but not the same database.
+    """
+    random, signature = key[:-8], key[-8:]
+    return len(random) == 24 and constant_time_compare(_signature(random), signature)
+
+
 def _signature(random: str) -> str:
-    return salted_hmac("upkeep.uploads", random).hexdigest()[:8]
+    database = connections[home()].settings_dict["NAME"]
+    signed = f"{random} {database}"
+    return salted_hmac("upkeep.uploads", signed, algorithm="sha256").hexdigest()[:8]
 
 
 def _safe_name(name: str) -> str:

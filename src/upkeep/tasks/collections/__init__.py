@@ -10,7 +10,7 @@ from django.db.models import Manager, QuerySet
 from upkeep.exceptions import InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page, described
 from upkeep.tasks.collections.batches import Batches, BatchesCollection
-from upkeep.tasks.collections.files import CSVBatches, CSVCollection, CSVFile
+from upkeep.tasks.collections.files import FileBatches, FileCollection, RowsFile
 from upkeep.tasks.collections.once import Once
 from upkeep.tasks.collections.querysets import QuerySetCollection
 from upkeep.tasks.collections.sequences import SequenceCollection
@@ -58,14 +58,15 @@ def _collect_others(value: object) -> Collection[Any]:
     match value:
         case Collection():
             return value
-        case CSVFile():
-            return CSVCollection(value)
-        case CSVBatches():
-            return CSVCollection(value.csv_file, batch=value.size)
+        case RowsFile():
+            return FileCollection(value)
+        case FileBatches():
+            return FileCollection(value.file, batch=value.size)
         case Sequence() if not isinstance(value, str | bytes | bytearray | memoryview):
             return SequenceCollection(value)
     raise InvalidCollection(
         f"collection() returned {described(value)}, which cannot be walked. Return a "
-        "QuerySet, Batches(queryset), a list or another sequence, or a CSV file "
-        "parameter or its in_batches(size); for anything else write iterate(cursor)."
+        "QuerySet, Batches(queryset), a list or another sequence, or a CSV or other "
+        "file parameter or its in_batches(size); for anything else write "
+        "iterate(cursor)."
     )

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.base import ContentFile
 from hypothesis import given
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
 from upkeep.exceptions import CursorMismatch, InvalidFile
 from upkeep.forms import CSVField
-from upkeep.tasks.collections import Collection, collect, files
-from upkeep.tasks.collections.files import CSVFile
+from upkeep.tasks.collections import Collection, collect
+from upkeep.tasks.collections.files import CSVFile, FileBatches, lines
 from upkeep.tasks.uploads import LocalFile
 
 # Values with everything that CSV has to quote, and letters of one and two bytes.
@@ -23,11 +25,20 @@ VALUES = st.text('ab,"\n\r é', max_size=6)
 ROWS = st.lists(st.lists(VALUES, min_size=3, max_size=3), max_size=20)
 
 
+class Pipes(csv.Dialect):
+    """As some banks write them."""
+
+    delimiter = "|"
+    quotechar = '"'
+    lineterminator = "\n"
+    quoting = csv.QUOTE_MINIMAL
+
+
 def csv_file(content: bytes, **options: Any) -> CSVFile:
     return CSVField(**options).wrap(ContentFile(content, name="posts.csv"))
 
 
-def walked(value: CSVFile | files.CSVBatches) -> Collection[Any]:
+def walked(value: CSVFile | FileBatches) -> Collection[Any]:
     return collect(value, alias="default")
 
 
@@ -41,7 +52,7 @@ def written(rows: list[list[str]], newline: str, encoding: str) -> bytes:
 @pytest.fixture(params=[1, 7, 1 << 16], ids=lambda size: f"blocks of {size}")
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have files read in blocks that end in the middle of lines and characters."""
-    monkeypatch.setattr(files, "BLOCK", request.param)
+    monkeypatch.setattr(lines, "BLOCK", request.param)
 
 
 class TestWalk:
@@ -88,13 +99,13 @@ class TestWalk:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         places: list[Any] = []
-        go_to = files.Reader.go_to
+        go_to = lines.LineReader.go_to
 
-        def noted(reader: files.Reader, place: files.Place) -> None:
+        def noted(reader: lines.LineReader, place: Any) -> None:
             places.append(place)
             go_to(reader, place)
 
-        monkeypatch.setattr(files.Reader, "go_to", noted)
+        monkeypatch.setattr(lines.LineReader, "go_to", noted)
         collection = walked(csv_file(b"a\n" + b"1\n" * 10))
         assert len(list(walk(collection, 3))) == 10
         assert places == [(0, 0)]
@@ -144,6 +155,14 @@ class TestOptions:
             (b"\xef\xbb\xbfa,b\n1,x y\n", {}),
             (b"\xef\xbb\xbfa,b\n1,x y\n", {"encoding": "utf-8-sig"}),
             (b"a,b\n1,x y\n", {"encoding": "utf-8-sig"}),
+            (b"a\tb\n1\tx y\n", {"dialect": "excel-tab"}),
+            (b"a|b\n1|x y\n", {"dialect": Pipes}),
+            (b"a|b\n1|x y\n", {"dialect": Pipes()}),
+            (b"a;b\n1;x y\n", {"dialect": Pipes, "delimiter": ";"}),
+            (b"1,x y\n", {"names": ["a", "b"]}),
+            (b"\xef\xbb\xbf# by us\n1,x y\n", {"names": "ab", "skip_lines": "^#"}),
+            (b'"a","b"\n"1","x y"\n', {"quoting": csv.QUOTE_NONNUMERIC}),
+            (b'a,b\n"1","x y"\n', {"quoting": csv.QUOTE_NONNUMERIC}),
         ],
     )
     def test_give_the_same_rows(self, content: bytes, options: Any) -> None:
@@ -152,8 +171,9 @@ class TestOptions:
         assert walked(file).count() == 1
 
     def test_no_quotation_marks(self) -> None:
-        rows = list(csv_file(b'a\tb\n1\t5" nails\n', delimiter="\t", quotechar=None))
-        assert rows == [{"a": "1", "b": '5" nails'}]
+        content = b'a\tb\n"1\t5" nails\n'
+        rows = list(csv_file(content, delimiter="\t", quoting=csv.QUOTE_NONE))
+        assert rows == [{"a": '"1', "b": '5" nails'}]
 
     def test_quotation_marks_that_are_not_doubled(self) -> None:
         file = csv_file(b'a\n"say \\"hi\\""\n', doublequote=False, escapechar="\\")
@@ -168,6 +188,46 @@ class TestOptions:
         assert list(csv_file(content)) == [{"a": "xy"}]
         with pytest.raises(InvalidFile, match=r"line 2: ',' expected after"):
             list(csv_file(content, strict=True))
+
+    def test_numbers_without_quotation_marks(self) -> None:
+        file = csv_file(
+            b'name,price\n" one ",1.5\n', quoting=csv.QUOTE_NONNUMERIC, strip=True
+        )
+        assert list(file) == [{"name": "one", "price": 1.5}]
+        with pytest.raises(InvalidFile, match=r"line 2: could not convert .* quoted"):
+            list(csv_file(b"name\none\n", quoting=csv.QUOTE_NONNUMERIC))
+
+    @pytest.mark.skipif(
+        sys.version_info < (3, 13),
+        reason="by design: the csv module knows them from Python 3.13 on",
+    )
+    def test_values_that_are_null(self) -> None:
+        quoting = csv.QUOTE_NOTNULL  # type: ignore[attr-defined,unused-ignore]
+        file = csv_file(b'a,b\n"",\n', quoting=quoting)
+        assert list(file) == [{"a": "", "b": None}]
+
+    def test_the_ends_of_lines_are_known_whatever_the_dialect_says(self) -> None:
+        with pytest.raises(TypeError, match="lineterminator"):
+            CSVField(lineterminator=";")
+        assert list(csv_file(b"a|b\r1|2\r\n", dialect=Pipes)) == [{"a": "1", "b": "2"}]
+
+    @given(rows=ROWS, steps=STEPS)
+    def test_names_of_a_file_without_a_header_leave_no_row_out(
+        self, rows: list[list[str]], steps: list[Step]
+    ) -> None:
+        _, content = written(rows, "\n", "utf-8").split(b"\n", 1)
+        file = csv_file(content, names=["a", "b", "c"])
+        done = interrupted_walk(lambda: walked(file), steps)
+        assert [list(row.values()) for row in done] == rows
+        assert walked(file).count() == len(rows)
+
+    def test_names_are_checked_by_the_first_row(self) -> None:
+        field = CSVField(names=["a", "b"])
+        with pytest.raises(
+            ValidationError, match=r"line 1: .* the names have length 2"
+        ):
+            field.clean(ContentFile(b"1;2\n", name="posts.csv"))
+        assert field.clean(ContentFile(b"1,2\n", name="posts.csv"))
 
 
 class TestErrors:
@@ -188,6 +248,8 @@ class TestErrors:
             (b"a\n1\n\xe9\n", "line 3: byte 0xE9 at position 1 is not utf-8.*cp1252"),
             (b"a\nx\x00\n", "line 2: a NUL byte"),
             (b'a\n1\n"2\n3\n', "line 3: a quoted value begins here and never ends"),
+            (b"a,,b\n", "^posts.csv, line 1: column 2 has no name"),
+            (b"a" + b",a" * 1000, "^posts.csv has 1,001 columns, more than the 1,000"),
             (b'a\n"' + b"x\n" * 70_000, "line 2: field larger than field limit"),
         ],
     )
@@ -197,7 +259,7 @@ class TestErrors:
 
     def test_of_a_file_without_lines(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file without newlines does not fill the memory."""
-        monkeypatch.setattr(files, "LONGEST_LINE", 100_000)
+        monkeypatch.setattr(lines, "LONGEST", 100_000)
         with pytest.raises(InvalidFile, match="line 2: no end of the line"):
             list(csv_file(b"a\n" + b"x" * 200_000))
 
@@ -228,7 +290,7 @@ class TestErrors:
         collection = walked(CSVFile(LocalFile(path)))
         cursor = collection.page(None, 10).cursor_after(9)
         with monkeypatch.context() as patch:
-            patch.setattr(files.Reader, "_read_block", fail)
+            patch.setattr(lines.LineReader, "_read_block", fail)
             with pytest.raises(OSError, match="gone"):
                 collection.page(cursor, 50_000)
         assert len(collection.page(cursor, 50_000).items) == 49_990
@@ -253,6 +315,21 @@ class TestErrors:
         with pytest.raises(ValueError, match=sentence):
             CSVField(encoding=encoding)
 
+    def test_of_a_record_without_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Quoted newlines, each value short, do not fill the memory either."""
+        monkeypatch.setattr(lines, "LONGEST", 100_000)
+        with pytest.raises(InvalidFile, match="line 2: no end of the quoted value or"):
+            list(csv_file(b"a\n" + b'"\n",' * 100_000))
+
+    @pytest.mark.parametrize("names", [["a", "a"], ["a", ""]])
+    def test_of_names_come_with_the_field(self, names: list[str]) -> None:
+        with pytest.raises(ValueError, match="Each column needs a name of its own"):
+            CSVField(names=names)
+
+    def test_of_dialects_come_with_the_field(self) -> None:
+        with pytest.raises(ValueError, match=r"unknown dialect: 'tabs'.*excel-tab"):
+            CSVField(dialect="tabs")
+
     def test_of_options_come_with_the_field(self) -> None:
         with pytest.raises(TypeError, match="1-character string"):
             CSVField(delimiter="||")
@@ -274,8 +351,8 @@ class TestCount:
     def test_is_estimated_for_large_files(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "COUNTED", 1000)
-        monkeypatch.setattr(files, "SAMPLE", 500)
+        monkeypatch.setattr(lines, "COUNTED", 1000)
+        monkeypatch.setattr(lines, "SAMPLE", 500)
         file = csv_file(b"a,b\n" + b"1234,5678\n" * 1000)
         assert walked(file).count() == 1000
 
