@@ -356,6 +356,15 @@ class TestCount:
         file = csv_file(b"a,b\n" + b"1234,5678\n" * 1000)
         assert walked(file).count() == 1000
 
+    def test_is_not_led_astray_by_newlines_in_values(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lines, "COUNTED", 1000)
+        monkeypatch.setattr(lines, "SAMPLE", 500)
+        file = csv_file(b"a,b\n" + b'"1\n2\n3","4\n\n5"\n' * 1000)
+        assert walked(file).count() == 1000
+        assert walked(file.in_batches(7)).count() == 143
+
     def test_leaves_the_errors_of_rows_to_the_rows(self) -> None:
         assert walked(csv_file(b"a\n1\n2,3\n")).count() == 2
         assert walked(csv_file(b"a\n1\n\xff\n")).count() is None

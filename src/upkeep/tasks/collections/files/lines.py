@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import takewhile
 
 from upkeep.exceptions import InvalidFile
 from upkeep.tasks.collections.files import kinds
@@ -39,7 +39,6 @@ class LineReader(Reader):
             raise no_such_place(place, self._name, "byte", self._file.size)
         self.offset, self.line = place
         self._first_line = 0  # Of the record in hand; 0 between two records.
-        self._first_offset = self.offset
         self.begin()
 
     @abstractmethod
@@ -66,31 +65,38 @@ class LineReader(Reader):
 
     def lines(self) -> Iterator[str]:
         """Yield the lines from here on; who has a whole row clears `_first_line`."""
-        codec, passes_over = self._codec, self.passes_over
-        for line in chain.from_iterable(self._blocks()):
-            self.line += 1
-            self.offset += len(line)
-            try:
-                text = line.decode(codec)
-            except UnicodeDecodeError as error:
-                raise self._undecodable(error) from error
-            if "\0" in text:
-                raise self._error(f"a NUL byte. Is this {self._what}?", self.line)
-            if not self._first_line:
-                if passes_over and passes_over(text):
-                    continue
-                self._first_line = self.line
-                self._first_offset = self.offset
-            elif self.offset - self._first_offset > LONGEST:
-                raise self._too_long("quoted value or row")
-            yield text
+        codec, passes_over, begun = self._codec, self.passes_over, 0
+        for block in self._blocks():
+            for line in block:
+                self.line += 1
+                self.offset += len(line)
+                try:
+                    text = line.decode(codec)
+                except UnicodeDecodeError as error:
+                    raise self._undecodable(error) from error
+                if not self._first_line:
+                    if passes_over and passes_over(text):
+                        continue
+                    self._first_line = self.line
+                    begun = self.offset
+                elif self.offset - begun > LONGEST:
+                    raise self._too_long("quoted value or row")
+                yield text
         if self._first_line:
             raise self._error(
                 "a quoted value begins here and never ends.", self._first_line
             )
 
     def _blocks(self) -> Iterator[list[bytes]]:
-        """Yield the lines of one block after the other."""
+        """Yield the lines of one block after the other, up to one with a NUL."""
+        for lines in self._split_blocks():
+            if b"\0" not in b"".join(lines):
+                yield lines
+                continue
+            yield list(takewhile(lambda line: b"\0" not in line, lines))
+            raise self._error(f"a NUL byte. Is this {self._what}?", self.line + 1)
+
+    def _split_blocks(self) -> Iterator[list[bytes]]:
         position, size, rest = self.offset, 0, list[bytes]()
         while block := self._read_block(position):
             position += len(block)
