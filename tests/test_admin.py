@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import path
 from pytest_django import Settings
 
+from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Confide, Numbers
 from tests.web.visits import SEE, client_of, markup, text, user
@@ -101,13 +102,13 @@ class TestRuns:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(Numbers, "permission", "testapp.change_item")
-        monkeypatch.setattr(Numbers, "aliases", ("testapp.Former",))
         run = Numbers.enqueue()
-        for label in ("testapp.Numbers", "testapp.Former"):
-            Run.objects.update(task=label)
-            assert found(staff(SEE).get(RUNS)) == []
-            assert staff(SEE).get(one(run)).status_code == 302
-            assert found(staff(SEE, "testapp.change_item").get(RUNS)) == [run]
+        with renamed(Numbers, former="testapp.Former"):
+            for label in ("testapp.Numbers", "testapp.Former"):
+                Run.objects.update(task=label)
+                assert found(staff(SEE).get(RUNS)) == []
+                assert staff(SEE).get(one(run)).status_code == 302
+                assert found(staff(SEE, "testapp.change_item").get(RUNS)) == [run]
 
 
 class TestSecrets:

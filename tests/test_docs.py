@@ -22,6 +22,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from tests.management.commands import upkeep
+from tests.registering import registered
 from upkeep import Job, Task, exceptions
 from upkeep.conf import Conf
 from upkeep.forms import CSVField
@@ -29,7 +30,6 @@ from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
 from upkeep.runs.status import Status
-from upkeep.tasks import registry
 from upkeep.urls import urlpatterns
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -66,7 +66,6 @@ def blog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
     """Have the app of the examples, with a table and without posts."""
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "posts.csv").write_text(POSTS_CSV)
@@ -75,11 +74,12 @@ def blog(
     (tmp_path / "blog" / "models.py").write_text(MODELS)
     (tmp_path / "blog" / "maintenance.py").write_text(file_named("blog/maintenance.py"))
     settings.BASE_DIR = tmp_path
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
-    post = apps.get_app_config("blog").get_model("Post")
-    with connection.schema_editor() as editor:
-        editor.create_model(post)
-    yield
+    with registered():
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
+        post = apps.get_app_config("blog").get_model("Post")
+        with connection.schema_editor() as editor:
+            editor.create_model(post)
+        yield
     with connection.schema_editor() as editor:
         editor.delete_model(post)
     del apps.all_models["blog"]

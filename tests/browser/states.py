@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from unittest import mock
 
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
@@ -17,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from tests.registering import registered
 from upkeep.execution.claim import Claim
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
@@ -27,7 +27,7 @@ from upkeep.tasks import registry
 from upkeep.tasks.base import Task
 
 # The rest of the suite counts on the tasks of its own app alone.
-with mock.patch.dict(registry._classes, clear=True):
+with registered(alone=True):
     from tests.browser import shop
 
     TASKS = dict(registry._classes)
@@ -69,9 +69,7 @@ class State:
     @contextmanager
     def laid_out(self) -> Iterator[tuple[User, str]]:
         """Lay out the data; yield who looks, and the address."""
-        with mock.patch.dict(
-            registry._classes, TASKS if self.has_tasks else {}, clear=True
-        ):
+        with registered(TASKS if self.has_tasks else {}, alone=True):
             yield self.person(), self.make()
 
     def person(self) -> User:

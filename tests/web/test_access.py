@@ -16,6 +16,7 @@ from django.test.utils import override_script_prefix
 from django.urls import URLPattern, URLResolver, include, path
 from pytest_django import Settings
 
+from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from tests.web.conftest import Know
@@ -283,15 +284,13 @@ class TestTaskWithItsOwnPermission:
         assert "Delicate" not in text(visitor(SEE).get(url, headers=headers))
         assert "Delicate" in text(visitor(SEE, OWN).get(url, headers=headers))
 
-    def test_asks_for_it_under_a_former_name_as_well(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(run.task_class, "aliases", ("testapp.Former",))
+    def test_asks_for_it_under_a_former_name_as_well(self, run: Run) -> None:
         Run.objects.update(task="testapp.Former")
         client = visitor(SEE, START, STEER)
-        assert client.get(to("run", run.pk)).status_code == 403
-        assert client.get(to("task", "testapp.Former")).status_code == 403
-        assert "Former" not in text(client.get(to("task-list")))
+        with renamed(run.task_class, former="testapp.Former"):
+            assert client.get(to("run", run.pk)).status_code == 403
+            assert client.get(to("task", "testapp.Former")).status_code == 403
+            assert "Former" not in text(client.get(to("task-list")))
 
 
 class TestProgress:

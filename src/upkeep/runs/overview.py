@@ -103,8 +103,9 @@ def _entries(
 
 def _gone(active: dict[str, _Active]) -> Iterator[Entry]:
     """Yield what is under way without a class: somebody should end it."""
-    known = {label for task in registry.tasks() for label in _labels(task)}
-    lost = {label: each for label, each in active.items() if label not in known}
+    lost = {
+        label: each for label, each in active.items() if registry.find(label) is None
+    }
     runs = _latest_runs([], {each.latest for each in lost.values()})
     for label, run in runs.items():
         yield Entry(label=label, task=None, run=run, active=lost[label].count)
