@@ -145,7 +145,9 @@ class TestList:
     ) -> None:
         def questions(tasks: int) -> int:
             module = {"__module__": "tests.testapp.maintenance"}
-            made = [type(f"T{n}", (Numbers,), module) for n in range(tasks)]
+            made: list[type[Task]] = [
+                type(f"T{n}", (Numbers,), module) for n in range(tasks)
+            ]
             runs = [Run(task=task.label(), active_key=task.label()) for task in made]
             Run.objects.bulk_create(runs)
             label = mock.Mock(side_effect=lambda cls: f"testapp.{cls.__name__}")

@@ -25,14 +25,22 @@ from upkeep.exceptions import InvalidParameters, InvalidTask, VanishedReference
 from upkeep.tasks import uploads
 from upkeep.tasks.masks import FILTERED, masked_names
 from upkeep.tasks.uploads import LocalFile, StoredFile
-from upkeep.tasks.values import canonical, from_json, show, tag_of, to_json
+from upkeep.tasks.values import (
+    TOO_DEEP,
+    Unstorable,
+    canonical,
+    from_json,
+    show,
+    tag_of,
+    to_storable,
+)
 
 Fields = Mapping[str, forms.Field]
 
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 # What fields raise, beside ValidationError, for values that they were not made for.
-UNFIT = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
+UNFIT = (AttributeError, TypeError, ValueError, OverflowError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 
@@ -134,6 +142,8 @@ def _given_or_initial(name: str, field: forms.Field, given: Mapping[str, Any]) -
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
         return field.clean(_as_submitted(field, value))
+    except RecursionError as error:
+        raise ValidationError(TOO_DEEP) from error
     except UNFIT as error:
         # Fields expect what forms submit: a DateField, for one, calls strip() on 5.
         raise ValidationError(
@@ -275,7 +285,8 @@ def dump(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return cleaned values as JSON; files are copied into the storage.
 
-    TypeError if a value cannot be stored; no copy is left behind then.
+    InvalidParameters if a value cannot be stored, TypeError if none of its type can;
+    no copy is left behind then.
     """
     data: dict[str, Any] = {}
     try:
@@ -332,7 +343,9 @@ def _dump_one(name: str, field: forms.Field, value: Any) -> Any:
     if isinstance(field, forms.FileField):
         value = _saved(value)
     try:
-        return to_json(value)
+        return to_storable(value)
+    except Unstorable as error:
+        raise InvalidParameters({name: [str(error)]}) from error
     except TypeError as error:
         raise TypeError(f"Parameter {name}: {error}") from error
 
