@@ -104,7 +104,7 @@ class TestRuns:
         monkeypatch.setattr(Numbers, "permission", "testapp.change_item")
         run = Numbers.enqueue()
         with renamed(Numbers, former="testapp.Former"):
-            for label in ("testapp.Numbers", "testapp.Former"):
+            for label in ("testapp.Numbers", "testapp.Former", "testapp.Gone"):
                 Run.objects.update(task=label)
                 assert found(staff(SEE).get(RUNS)) == []
                 assert staff(SEE).get(one(run)).status_code == 302

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -53,7 +54,14 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         *("parameters_in_words", "metadata_in_words", "result_in_words"),
         *("requested_by", "queue", "backend", "priority", "run_after"),
         *("created_at", "started_at", "ended_at", "time_running"),
-        *("worker", "attempts", "error_class", "error_message", "traceback"),
+        *(
+            "worker",
+            "attempts",
+            "error_class",
+            "error_message",
+            "error_at",
+            "traceback",
+        ),
     )
 
     @admin.display(description=_("run"), ordering="pk")
@@ -93,7 +101,7 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """Leave out the runs whose task asks for more than one has."""
         runs: QuerySet[Run] = super().get_queryset(request).using(home())
-        return runs.exclude(task__in=_labels_kept_from(request.user))
+        return runs.exclude(_kept_from(request.user))
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Let nobody ask the address which secrets begin with an a."""
@@ -156,13 +164,16 @@ def _address(name: str, *args: Any) -> str | None:
         return None
 
 
-def _labels_kept_from(user: Any) -> list[str]:
-    return [
-        label
-        for task in registry.tasks()
-        if task.permission and not _has(user, task.permission)
-        for label in (task.label(), *task.aliases)
-    ]
+def _kept_from(user: Any) -> Q:
+    """Say of which runs the task asks for more, or did so before it went."""
+    known, kept = list[str](), list[str]()
+    for task in registry.tasks():
+        names = [task.label(), *task.aliases]
+        known += names
+        if task.permission and not _has(user, task.permission):
+            kept += names
+    held = sorted({"", *user.get_all_permissions()})
+    return Q(task__in=kept) | ~Q(task__in=known) & ~Q(permission__in=held)
 
 
 def _has(user: AbstractUser | Any, permission: str) -> bool:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 PUBLIC = {
     *("id", "task", "label", "parameters", "metadata", "requested_by"),
     *("status", "reason", "cursor", "done", "total", "result", "eta"),
-    *("error_class", "error_message", "traceback"),
+    *("error_class", "error_message", "error_at", "traceback", "unit"),
     *("lease_until", "worker", "attempts"),
     *("backend", "queue", "priority", "run_after"),
     *("created_at", "started_at", "ended_at", "time_running"),

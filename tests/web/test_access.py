@@ -293,6 +293,52 @@ class TestTaskWithItsOwnPermission:
             assert "Former" not in text(client.get(to("task-list")))
 
 
+class TestTaskThatIsGone:
+    """What it asked for when its runs began is asked for still."""
+
+    @pytest.fixture
+    def run(self, known: Know[type[Task]]) -> Run:
+        @known
+        class Delicate(Numbers):
+            permission = OWN
+
+        run = Delicate.enqueue()
+        Run.objects.update(task="testapp.Gone")
+        run.refresh_from_db()
+        assert run.permission == OWN
+        return run
+
+    @pytest.mark.parametrize("call", OF_A_TASK, ids=str)
+    @each_kind
+    def test_is_kept_from_those_who_lack_it(
+        self, run: Run, call: Call, headers: dict[str, str]
+    ) -> None:
+        answer = call.by(visitor(SEE, START, STEER), run, headers)
+        assert answer.status_code == 403
+        assert OWN in text(answer)
+        run.refresh_from_db()
+        assert run.status == Status.ENQUEUED
+
+    @pytest.mark.parametrize("call", OF_A_TASK, ids=str)
+    def test_is_open_to_those_who_have_it(self, run: Run, call: Call) -> None:
+        answer = call.by(visitor(SEE, START, STEER, OWN), run)
+        assert answer.status_code in {200, 302, 409}
+
+    @each_kind
+    def test_is_listed_to_those_alone_who_have_it(
+        self, run: Run, headers: dict[str, str]
+    ) -> None:
+        Run.objects.create(task="testapp.Gone")  # It asked for nothing before.
+        url = to("task-list")
+        assert "Gone" not in text(visitor(SEE).get(url, headers=headers))
+        assert "Gone" in text(visitor(SEE, OWN).get(url, headers=headers))
+
+    def test_that_asked_for_nothing_is_open(self) -> None:
+        run = Run.objects.create(task="testapp.Gone")
+        assert visitor(SEE).get(to("run", run.pk)).status_code == 200
+        assert visitor(SEE).get(to("task", run.task)).status_code == 200
+
+
 class TestProgress:
     """`run-progress`: for who asked for the run, who may know nothing else."""
 

@@ -30,8 +30,8 @@ def upkeep_progress(
     """
     Show how far a run is, and go on showing it: `{% upkeep_progress run %}`.
 
-    Whoever asked for the run may watch it, and whoever may see all runs; others are
-    shown nothing. `scripts` is False in pages that have htmx already.
+    Whoever asked for the run may watch it, and whoever may see it on its page; others
+    are shown nothing. `scripts` is False in pages that have htmx already.
     """
     if not _may_watch(_request_of(context), run):
         return {}
@@ -59,7 +59,8 @@ def _may_watch(request: HttpRequest | None, run: Run) -> bool:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return False
-    return bool(user.pk == run.requested_by_id or user.has_perm("upkeep.view_run"))
+    needed = {"upkeep.view_run", run.asks_for} - {""}
+    return bool(user.pk == run.requested_by_id or user.has_perms(needed))
 
 
 @register.filter

@@ -164,7 +164,7 @@ def _page_of(runs: Any, before: str) -> tuple[list[Run], int | None]:
 
 
 def _is_wanted(request: HttpRequest, entry: Entry, wanted: str) -> bool:
-    if not may_use(request, entry.task):
+    if not may_use(request, entry):
         return False
     words = f"{entry.label} {entry.task.description() if entry.task else ''}"
     return wanted.lower() in words.lower()

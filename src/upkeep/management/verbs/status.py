@@ -139,4 +139,5 @@ def _body(run: Run) -> Pairs:
     yield "result", "" if run.result is None else words.compact(run.result)
     if run.error_class:
         yield "error", f"{run.error_class}: {run.error_message}"
+        yield "stopped at", run.error_at
     yield "traceback", run.traceback

@@ -142,6 +142,7 @@ class CSVCollection(Collection[Any]):
     def __init__(self, csv_file: CSVFile, *, batch: int | None = None) -> None:
         self._csv_file = csv_file
         self._batch = batch
+        self.unit = "item" if batch is None else "batch"
         self._was_open = not csv_file.file.closed
         self._reader: Reader | None = None
 
