@@ -17,10 +17,12 @@ from upkeep.databases import home
 from upkeep.runs.facts import parameters_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
-from upkeep.runs.words import as_json
+from upkeep.runs.words import as_json, moment
 from upkeep.tasks import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AbstractUser
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 SEE = "upkeep.view_run"
+
+
+def _moment(name: str) -> Callable[[Any, Run], str]:
+    """Return what shows a moment in the form that it has on the pages."""
+    label = getattr(Run._meta.get_field(name), "verbose_name", name)
+
+    @admin.display(description=label, ordering=name, empty_value="-")
+    def column(admin: Any, run: Run) -> str:  # noqa: ARG001 - it is a method
+        return moment(getattr(run, name))
+
+    return column
 
 
 @admin.register(Run)
@@ -39,11 +52,10 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     """
 
     list_display = (
-        *("number", "task", "status", "progress"),
-        *("created_at", "requested_by", "on_its_page"),
+        *("number", "task", "status", "progress_in_brief"),
+        *("created", "on_its_page"),
     )
     list_filter = ("status",)
-    list_select_related = ("requested_by",)
     search_fields = ("task",)
     show_full_result_count = False
     ordering = ("-pk",)
@@ -52,8 +64,8 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     fields = readonly_fields = (
         *("task", "status", "progress", "on_its_page"),
         *("parameters_in_words", "metadata_in_words", "result_in_words"),
-        *("requested_by", "queue", "backend", "priority", "run_after"),
-        *("created_at", "started_at", "ended_at", "time_running"),
+        *("requested_by", "queue", "backend", "priority", "due"),
+        *("created", "started", "ended", "time_running"),
         *(
             "worker",
             "attempts",
@@ -64,6 +76,9 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         ),
     )
 
+    created, due = _moment("created_at"), _moment("run_after")
+    started, ended = _moment("started_at"), _moment("ended_at")
+
     @admin.display(description=_("run"), ordering="pk")
     def number(self, run: Run) -> int:
         """Return the number that the pages call it by."""
@@ -73,6 +88,11 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     def progress(self, run: Run) -> str:
         """Return the numbers as a sentence."""
         return Progress(run).text
+
+    @admin.display(description=_("progress"))
+    def progress_in_brief(self, run: Run) -> str:
+        """Return what has room in a list."""
+        return Progress(run).brief
 
     @admin.display(description=_("parameters"))
     def parameters_in_words(self, run: Run) -> SafeString:
@@ -96,7 +116,7 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         url = _address("run", run.pk)
         if url is None:
             return self.get_empty_value_display()
-        return format_html('<a href="{}">{}</a>', url, _("View in Upkeep"))
+        return format_html('<a href="{}">{}</a>', url, _("Open"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """Leave out the runs whose task asks for more than one has."""

@@ -127,6 +127,7 @@ def _fail(run: Run) -> None:
     _claim(run).end(
         Status.ERRORED,
         error_class="builtins.KeyError",
+        error_at="item 31,871",
         error_message="'A-10733' is in no list of the supplier "
         "https://supplier.example/lists/2024/spring/articles-and-prices.csv",
         traceback=TRACEBACK,

@@ -8,8 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from django.conf import settings as project
+from django.conf import settings as suite
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import override_script_prefix
@@ -30,6 +31,7 @@ from tests.web.visits import (
     STEER,
     address,
     client_of,
+    markup,
     text,
     to,
     user,
@@ -138,21 +140,22 @@ class TestNobody:
         assert (run.status, Run.objects.count()) == (Status.ENQUEUED, 1)
 
 
+@pytest.fixture
+def project(settings: Settings) -> Callable[..., None]:
+    """Return what gives the project other addresses beside ours."""
+
+    def have(*patterns: Any) -> None:
+        module = ModuleType("tests.web.other_urls")
+        module.urlpatterns = [  # type: ignore[attr-defined]
+            path("upkeep/", include("upkeep.urls")),
+            *patterns,
+        ]
+        settings.ROOT_URLCONF = module
+
+    return have
+
+
 class TestLogin:
-    @pytest.fixture
-    def project(self, settings: Settings) -> Callable[..., None]:
-        """Return what gives the project other addresses beside ours."""
-
-        def have(*patterns: Any) -> None:
-            module = ModuleType("tests.web.other_urls")
-            module.urlpatterns = [  # type: ignore[attr-defined]
-                path("upkeep/", include("upkeep.urls")),
-                *patterns,
-            ]
-            settings.ROOT_URLCONF = module
-
-        return have
-
     def test_that_the_project_has_comes_first(
         self, client: Client, settings: Settings, project: Callable[..., None]
     ) -> None:
@@ -195,6 +198,47 @@ class TestLogin:
         settings.MIDDLEWARE = []
         for call in CALLS:
             assert call.by(client, run).status_code in {302, 403}
+
+
+class TestLogout:
+    def forms(self, client: Client, url: str = "/upkeep/") -> list[str]:
+        page = markup(client.get(url))
+        assert page.words.count("Log out") == len(page.all("form")) - 1
+        return [each["action"] for each in page.all("form") if "action" in each]
+
+    def test_of_the_project_is_offered(self, project: Callable[..., None]) -> None:
+        project(path("leave/", LogoutView.as_view(next_page="/x/"), name="logout"))
+        client = visitor(SEE, enforce_csrf_checks=True)
+        assert self.forms(client) == ["/leave/"]
+        token = client.cookies["csrftoken"].value
+        answer = client.post("/leave/", {"csrfmiddlewaretoken": token})
+        assert answer["Location"] == "/x/"
+        assert client.get("/upkeep/").status_code == 403
+
+    def test_of_the_admin_is_offered_to_those_whom_it_logs_out(self) -> None:
+        who = user(SEE)
+        assert self.forms(client_of(who)) == []
+        who.is_staff = True
+        who.save()
+        client = client_of(who)
+        assert self.forms(client) == ["/admin/logout/"]
+        client.post("/admin/logout/")
+        assert client.get("/upkeep/").status_code == 302
+
+    def test_is_not_offered_where_there_is_none(
+        self, project: Callable[..., None]
+    ) -> None:
+        project()
+        who = user(SEE)
+        who.is_staff = True
+        who.save()
+        assert self.forms(client_of(who)) == []
+
+    def test_is_not_offered_to_nobody(
+        self, client: Client, project: Callable[..., None]
+    ) -> None:
+        project(path("leave/", LogoutView.as_view(), name="logout"))
+        assert "Log out" not in text(client.get("/upkeep/"))
 
 
 class TestSomebody:
@@ -430,7 +474,7 @@ class TestForgery:
         self, settings: Settings, run: Run, call: Call
     ) -> None:
         settings.MIDDLEWARE = [
-            each for each in project.MIDDLEWARE if "csrf" not in each.lower()
+            each for each in suite.MIDDLEWARE if "csrf" not in each.lower()
         ]
         client = visitor(*call.needs, enforce_csrf_checks=True)
         assert call.by(client, run).status_code == 403

@@ -46,6 +46,13 @@ class Progress:
         return timedelta(seconds=max(self.total - self.done, 0) / self.rate)
 
     @property
+    def brief(self) -> str:
+        """The part that is done in percent, else the number."""
+        if self.fraction is None:
+            return f"{self.done:,}"
+        return f"{int(100 * self.fraction)} %"
+
+    @property
     def text(self) -> str:
         """The numbers as a sentence."""
         if self.total is None:

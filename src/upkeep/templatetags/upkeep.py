@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django import template
-from django.urls import reverse
+from django.contrib.auth.models import AnonymousUser
+from django.urls import NoReverseMatch, reverse
 
 from upkeep.runs import words
 from upkeep.runs.progress import Progress
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from django.http import HttpRequest
     from django.template import Context
@@ -63,6 +65,18 @@ def _may_watch(request: HttpRequest | None, run: Run) -> bool:
     return bool(user.pk == run.requested_by_id or user.has_perms(needed))
 
 
+@register.simple_tag(takes_context=True)
+def logout_address(context: Context) -> str:
+    """Return where one logs out by POST; an empty text where nothing is known."""
+    user = getattr(_request_of(context), "user", AnonymousUser())
+    # The admin logs out those alone whom it lets in.
+    names = ["logout", "admin:logout"] if user.is_staff else ["logout"]
+    for name in names if user.is_authenticated else []:
+        with suppress(NoReverseMatch):
+            return reverse(name)
+    return ""
+
+
 @register.filter
 def progress(run: Run) -> Progress:
     """Return the numbers of a run."""
@@ -80,6 +94,12 @@ def label_parts(label: str) -> tuple[str, str]:
     """Return the app's half of a label, and the task's."""
     app, _, name = label.rpartition(".")
     return app, name
+
+
+@register.filter
+def moment(when: datetime) -> str:
+    """Say when something was."""
+    return words.moment(when)
 
 
 @register.filter
