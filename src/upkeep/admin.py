@@ -66,14 +66,8 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         *("parameters_in_words", "metadata_in_words", "result_in_words"),
         *("requested_by", "queue", "backend", "priority", "due"),
         *("created", "started", "ended", "time_running"),
-        *(
-            "worker",
-            "attempts",
-            "error_class",
-            "error_message",
-            "error_at",
-            "traceback",
-        ),
+        *("worker", "attempts", "error_class", "error_message"),
+        *("error_at", "traceback"),
     )
 
     created, due = _moment("created_at"), _moment("run_after")
