@@ -290,6 +290,64 @@ def test_json_comes_back_as_it_was_written(
     assert '{"a": 1}' in markup(client.get(url, {"it": '{"a": 1}'})).words
 
 
+class TestAsJson:
+    def parameter(self, client: Client, task: type[Task]) -> dict[str, Any]:
+        answer = client.get(to("task", task.label()), headers=JSON)
+        (told,) = answer.json()["parameters"]
+        return dict(told)
+
+    def test_a_parameter_tells_what_a_program_has_to_know(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        groups = [("Warm", [("red", "Red")]), ("blue", "Blue")]
+        field = forms.ChoiceField(choices=groups, initial="blue", help_text="Paint.")
+        assert self.parameter(client, with_field(field)) == {
+            "name": "it",
+            "kind": "ChoiceField",
+            "label": "It",
+            "help": "Paint.",
+            "required": True,
+            "masked": False,
+            "initial": "blue",
+            "choices": [["red", "Red"], ["blue", "Blue"]],
+        }
+
+    @pytest.mark.parametrize(
+        ("initial", "told"),
+        [
+            (None, None),
+            (lambda: 6 * 7, 42),
+            (date(2024, 2, 29), {"$date": "2024-02-29"}),
+            (object, str),
+        ],
+    )
+    def test_an_initial_value_is_as_a_run_keeps_it(
+        self,
+        client: Client,
+        with_field: Callable[..., type[Task]],
+        initial: Any,
+        told: Any,
+    ) -> None:
+        task = with_field(forms.Field(initial=initial))
+        found = self.parameter(client, task)["initial"]
+        assert isinstance(found, str) if told is str else found == told
+
+    def test_a_masked_initial_value_is_not_told(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        for initial in (SECRET, lambda: SECRET):
+            task = with_field(forms.CharField(initial=initial), masked=("it",))
+            told = self.parameter(client, task)
+            assert (told["masked"], told["initial"]) == (True, None)
+
+    def test_records_are_not_counted_out(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        Item.objects.create(pk=7, name="seven")
+        task = with_field(forms.ModelChoiceField(Item.objects.all()))
+        assert self.parameter(client, task)["choices"] is None
+
+
 class TestWrongValue:
     @pytest.fixture
     def label(self, known: Know[type[Task]]) -> str:
