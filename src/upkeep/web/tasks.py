@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.forms import ChoiceField, ModelChoiceField
 from django.forms.utils import pretty_name
@@ -37,7 +37,7 @@ from upkeep.web.forms import ParameterForm, form_of
 from upkeep.web.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from django.forms import Field
     from django.http import HttpRequest, HttpResponse
@@ -225,8 +225,9 @@ def _choices(field: Field) -> list[list[str]] | None:
     """Return values and what they stand for; None where records are chosen from."""
     if not isinstance(field, ChoiceField) or isinstance(field, ModelChoiceField):
         return None
-    choices: Any = field.choices
+    # The types that Django is given do not know of groups.
+    flatten = cast("Callable[[Any], Iterator[tuple[Any, Any]]]", flatten_choices)
     return [
         ["" if value is None else str(value), str(label)]
-        for value, label in flatten_choices(choices)
+        for value, label in flatten(field.choices)
     ]
