@@ -92,7 +92,8 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
     defaults: dict[str, Any] = {"requested_by": user, "total": 48_211}
     if run.started_at or status in {Status.PAUSED, Status.INTERRUPTED}:
         defaults |= {
-            "started_at": timezone.now() - timedelta(minutes=7, seconds=12),
+            "created_at": ago(minutes=7, seconds=16),
+            "started_at": ago(minutes=7, seconds=12),
             "time_running": timedelta(minutes=6, seconds=48),
             "done": 48_211 if status == Status.SUCCEEDED else 31_870,
             "cursor": 31_870,
@@ -100,6 +101,13 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
         }
     if status in HELD:
         defaults |= {"worker": "worker-2.shop.example:41877"}
+    if status in HELD:
+        run.events.filter(status=Status.ENQUEUED).update(
+            created_at=defaults["created_at"]
+        )
+        run.events.filter(status=Status.RUNNING).update(
+            created_at=defaults["started_at"], actor=defaults["worker"]
+        )
     Run.objects.filter(pk=run.pk).update(**defaults | changes)
     run.refresh_from_db()
     assert run.status == status
@@ -287,6 +295,7 @@ def with_parameters() -> str:
         },
         total=500,
         done=120,
+        cursor={"kind": "csv", "offset": 6_912, "line": 121},
         metadata={"ticket": "SHOP-412", "asked_by": {"team": "Sales", "floor": 3}},
     )
     return page_of(run)
