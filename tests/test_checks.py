@@ -1,5 +1,6 @@
 """What is found wrong before anything runs, each with its id."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,8 @@ from django.db import connections
 from django.urls import include, path
 from pytest_django import Settings
 
+from tests.registering import registered
 from upkeep.compat import DjangoTask
-from upkeep.tasks import registry
 from upkeep.tasks.base import Job, Task
 
 TASKS_PACKAGE = DjangoTask.__module__.split(".base", maxsplit=1)[0]
@@ -19,9 +20,10 @@ DATABASE = "django_tasks_db.DatabaseBackend"
 
 
 @pytest.fixture(autouse=True)
-def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_tasks() -> Iterator[None]:
     """Forget afterwards what a test adds to the tasks."""
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    with registered():
+        yield
 
 
 def found() -> list[CheckMessage]:

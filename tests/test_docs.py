@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import json
 import re
 import shlex
 import sys
@@ -12,24 +13,31 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import timedelta
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from tests.management.commands import upkeep
+from tests.registering import registered
+from tests.testapp.maintenance import Slowly
 from upkeep import Job, Task, exceptions
 from upkeep.conf import Conf
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
+from upkeep.runs.facts import facts
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
 from upkeep.runs.status import Status
-from upkeep.tasks import registry
 from upkeep.urls import urlpatterns
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -80,7 +88,6 @@ def blog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
     """Have the app of a page's examples, with a table and without posts."""
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "posts.csv").write_text(POSTS_CSV)
@@ -90,11 +97,12 @@ def blog(
     maintenance = file_named("blog/maintenance.py", page)
     (tmp_path / "blog" / "maintenance.py").write_text(maintenance)
     settings.BASE_DIR = tmp_path
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
-    post = apps.get_app_config("blog").get_model("Post")
-    with connection.schema_editor() as editor:
-        editor.create_model(post)
-    yield
+    with registered():
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
+        post = apps.get_app_config("blog").get_model("Post")
+        with connection.schema_editor() as editor:
+            editor.create_model(post)
+        yield
     with connection.schema_editor() as editor:
         editor.delete_model(post)
     del apps.all_models["blog"]
@@ -108,11 +116,16 @@ def blog(
 )
 def test_the_examples_do_what_they_show(blog: None, page: Path, tmp_path: Path) -> None:
     known: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
     for language, text in blocks(page):
         if language == "pycon":
             see_what_python_answers(text, known, page)
         elif language == "console":
             see_what_the_command_answers(text)
+        elif language == "sh":
+            answer = what_the_page_answers(text)
+        elif language == "json":
+            assert answer | json.loads(text) == answer
     kept = tmp_path / "upkeep-files"
     assert not kept.exists() or (kept / ".gitignore").read_text() == "*\n"
 
@@ -137,6 +150,29 @@ def see_what_the_command_answers(text: str) -> None:
         assert outcome.status == 0, outcome
         said = without_numbers(outcome.out).splitlines()
         assert [line for line in answer if line not in said] == [], outcome
+
+
+def what_the_page_answers(text: str) -> Any:
+    """Do what curl would do for somebody who is logged in."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("ada"))
+    session = client.cookies["sessionid"].value
+    text = text.replace("\\\n", " ")
+    text = text.replace("$SESSION", session).replace("$TOKEN", "t" * 32)
+    parser = ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("-H", action="append", dest="headers")
+    parser.add_argument("-b", dest="cookies")
+    parser.add_argument("-d", action="append", dest="data")
+    curl, *words = shlex.split(text)
+    assert curl == "curl"
+    asked = parser.parse_args(words)
+    client.cookies = SimpleCookie(asked.cookies)
+    headers = dict(each.split(": ") for each in asked.headers)
+    data = dict(each.split("=") for each in asked.data)
+    answer = client.post(urlsplit(asked.url).path, data, headers=headers)
+    assert answer.status_code == 201, answer.content
+    return answer.json()
 
 
 def without_numbers(text: str) -> str:
@@ -193,6 +229,34 @@ def test_every_address_is_there_with_its_name() -> None:
         for each in urlpatterns
     }
     assert told == known
+
+
+@pytest.mark.django_db
+def test_the_json_of_each_page_is_as_it_says() -> None:
+    run = Slowly.enqueue(numbers=1)
+    client = Client()
+    client.force_login(User.objects.create_superuser("ada"))
+    told = {
+        name: set(re.findall(r"`(\w+)`", cells[0]))
+        for names, cells in table("of the page").items()
+        for name in re.findall(r"`(\S+)`", names)
+    }
+    headers = {"Accept": "application/json"}
+
+    def json_of(name: str, *args: Any) -> Any:
+        return client.get(reverse(name, args=args), headers=headers).json()
+
+    tasks = json_of("upkeep:task-list")
+    assert {*tasks, *tasks["tasks"][0]} == told["upkeep:task-list"]
+    task = json_of("upkeep:task", run.task)
+    assert set(task) == told["upkeep:task"]
+    assert set(json_of("upkeep:run-progress", run.pk)) == told["upkeep:run-progress"]
+    (sentence,) = re.findall(r"A parameter has (.*)", REFERENCE)
+    assert set(task["parameters"][0]) == set(re.findall(r"`(\w+)`", sentence))
+    assert told["upkeep:run"] == told["upkeep:run-pause"] == {"why"}
+    in_full = set(json_of("upkeep:run", run.pk))
+    assert in_full == {*facts(run), "url", "why"}
+    assert {f"upkeep:{each.name}" for each in urlpatterns} == set(told)
 
 
 def test_a_job_differs_as_it_says() -> None:

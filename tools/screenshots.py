@@ -17,7 +17,7 @@ from tools import servers
 FOLDER = Path("build/screenshots")
 
 # What README shows: the address of the picture there, and which of them all it is.
-README = ("--readme", Path("docs/images/run.png"), "run-running", "1280-light")
+README = ("--readme", Path("docs/images/run.png"), "run-parameters", "1280-light")
 
 
 def main(*wanted: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -16,10 +17,12 @@ from upkeep.databases import home
 from upkeep.runs.facts import parameters_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
-from upkeep.runs.words import as_json
+from upkeep.runs.words import as_json, moment
 from upkeep.tasks import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AbstractUser
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
@@ -27,6 +30,17 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 SEE = "upkeep.view_run"
+
+
+def _moment(name: str) -> Callable[[Any, Run], str]:
+    """Return what shows a moment in the form that it has on the pages."""
+    label = getattr(Run._meta.get_field(name), "verbose_name", name)
+
+    @admin.display(description=label, ordering=name, empty_value="-")
+    def column(admin: Any, run: Run) -> str:  # noqa: ARG001 - it is a method
+        return moment(getattr(run, name))
+
+    return column
 
 
 @admin.register(Run)
@@ -38,11 +52,10 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     """
 
     list_display = (
-        *("number", "task", "status", "progress"),
-        *("created_at", "requested_by", "on_its_page"),
+        *("number", "task", "status", "progress_in_brief"),
+        *("created", "on_its_page"),
     )
     list_filter = ("status",)
-    list_select_related = ("requested_by",)
     search_fields = ("task",)
     show_full_result_count = False
     ordering = ("-pk",)
@@ -51,10 +64,14 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     fields = readonly_fields = (
         *("task", "status", "progress", "on_its_page"),
         *("parameters_in_words", "metadata_in_words", "result_in_words"),
-        *("requested_by", "queue", "backend", "priority", "run_after"),
-        *("created_at", "started_at", "ended_at", "time_running"),
-        *("worker", "attempts", "error_class", "error_message", "traceback"),
+        *("requested_by", "queue", "backend", "priority", "due"),
+        *("created", "started", "ended", "time_running"),
+        *("worker", "attempts", "error_class", "error_message"),
+        *("error_at", "traceback"),
     )
+
+    created, due = _moment("created_at"), _moment("run_after")
+    started, ended = _moment("started_at"), _moment("ended_at")
 
     @admin.display(description=_("run"), ordering="pk")
     def number(self, run: Run) -> int:
@@ -65,6 +82,11 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     def progress(self, run: Run) -> str:
         """Return the numbers as a sentence."""
         return Progress(run).text
+
+    @admin.display(description=_("progress"))
+    def progress_in_brief(self, run: Run) -> str:
+        """Return what has room in a list."""
+        return Progress(run).brief
 
     @admin.display(description=_("parameters"))
     def parameters_in_words(self, run: Run) -> SafeString:
@@ -88,12 +110,12 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         url = _address("run", run.pk)
         if url is None:
             return self.get_empty_value_display()
-        return format_html('<a href="{}">{}</a>', url, _("View in Upkeep"))
+        return format_html('<a href="{}">{}</a>', url, _("Open"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """Leave out the runs whose task asks for more than one has."""
         runs: QuerySet[Run] = super().get_queryset(request).using(home())
-        return runs.exclude(task__in=_labels_kept_from(request.user))
+        return runs.exclude(_kept_from(request.user))
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Let nobody ask the address which secrets begin with an a."""
@@ -156,13 +178,16 @@ def _address(name: str, *args: Any) -> str | None:
         return None
 
 
-def _labels_kept_from(user: Any) -> list[str]:
-    return [
-        label
-        for task in registry.tasks()
-        if task.permission and not _has(user, task.permission)
-        for label in (task.label(), *task.aliases)
-    ]
+def _kept_from(user: Any) -> Q:
+    """Say of which runs the task asks for more, or did so before it went."""
+    known, kept = list[str](), list[str]()
+    for task in registry.tasks():
+        names = [task.label(), *task.aliases]
+        known += names
+        if task.permission and not _has(user, task.permission):
+            kept += names
+    held = sorted({"", *user.get_all_permissions()})
+    return Q(task__in=kept) | ~Q(task__in=known) & ~Q(permission__in=held)
 
 
 def _has(user: AbstractUser | Any, permission: str) -> bool:

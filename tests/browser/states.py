@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from unittest import mock
 
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
@@ -17,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from tests.registering import registered
 from upkeep.execution.claim import Claim
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
@@ -27,7 +27,7 @@ from upkeep.tasks import registry
 from upkeep.tasks.base import Task
 
 # The rest of the suite counts on the tasks of its own app alone.
-with mock.patch.dict(registry._classes, clear=True):
+with registered(alone=True):
     from tests.browser import shop
 
     TASKS = dict(registry._classes)
@@ -69,9 +69,7 @@ class State:
     @contextmanager
     def laid_out(self) -> Iterator[tuple[User, str]]:
         """Lay out the data; yield who looks, and the address."""
-        with mock.patch.dict(
-            registry._classes, TASKS if self.has_tasks else {}, clear=True
-        ):
+        with registered(TASKS if self.has_tasks else {}, alone=True):
             yield self.person(), self.make()
 
     def person(self) -> User:
@@ -94,7 +92,8 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
     defaults: dict[str, Any] = {"requested_by": user, "total": 48_211}
     if run.started_at or status in {Status.PAUSED, Status.INTERRUPTED}:
         defaults |= {
-            "started_at": timezone.now() - timedelta(minutes=7, seconds=12),
+            "created_at": ago(minutes=7, seconds=16),
+            "started_at": ago(minutes=7, seconds=12),
             "time_running": timedelta(minutes=6, seconds=48),
             "done": 48_211 if status == Status.SUCCEEDED else 31_870,
             "cursor": 31_870,
@@ -102,6 +101,13 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
         }
     if status in HELD:
         defaults |= {"worker": "worker-2.shop.example:41877"}
+    if status in HELD:
+        run.events.filter(status=Status.ENQUEUED).update(
+            created_at=defaults["created_at"]
+        )
+        run.events.filter(status=Status.RUNNING).update(
+            created_at=defaults["started_at"], actor=defaults["worker"]
+        )
     Run.objects.filter(pk=run.pk).update(**defaults | changes)
     run.refresh_from_db()
     assert run.status == status
@@ -129,6 +135,7 @@ def _fail(run: Run) -> None:
     _claim(run).end(
         Status.ERRORED,
         error_class="builtins.KeyError",
+        error_at="item 31,871",
         error_message="'A-10733' is in no list of the supplier "
         "https://supplier.example/lists/2024/spring/articles-and-prices.csv",
         traceback=TRACEBACK,
@@ -288,6 +295,7 @@ def with_parameters() -> str:
         },
         total=500,
         done=120,
+        cursor={"kind": "csv", "offset": 6_912, "line": 121},
         metadata={"ticket": "SHOP-412", "asked_by": {"team": "Sales", "floor": 3}},
     )
     return page_of(run)

@@ -1,6 +1,7 @@
 """The addresses of the suite, and a page of a host that shows a run of ours."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.urls import include, path
@@ -42,6 +43,7 @@ def icon(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("upkeep/", include("upkeep.urls")),
     path("admin/", admin.site.urls),
+    path("log-out/", LogoutView.as_view(), name="logout"),
     path("favicon.ico", icon),
     path("shop/<int:pk>/", host_page, name="host-page"),
 ]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TypeVar
 
 import pytest
 from django.db import connection
 
+from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.models import Item
 from upkeep import Task
 from upkeep.execution import executor, interruption
-from upkeep.tasks import registry
 
 Trial = TypeVar("Trial", bound=type[Task])
 
@@ -20,15 +21,16 @@ ITEMS = 20
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trial], Trial]:
+def known() -> Iterator[Callable[[Trial], Trial]]:
     """Return a decorator: a task made inside a test is found as one of an app is."""
+    with ExitStack() as stack:
 
-    def know(task: Trial) -> Trial:
-        task.app_label = "testapp"
-        monkeypatch.setitem(registry._classes, f"tests.{task.__name__}", task)
-        return task
+        def know(task: Trial) -> Trial:
+            task.app_label = "testapp"
+            stack.enter_context(registered({f"tests.{task.__name__}": task}))
+            return task
 
-    return know
+        yield know
 
 
 @pytest.fixture

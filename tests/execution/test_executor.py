@@ -18,6 +18,7 @@ from pytest_django import Settings
 from tests.dispatch.queue import messages
 from tests.execution.story import effects, go_on, once, resume
 from tests.integration.harness import faults
+from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.maintenance import CountUp, CountUpInChunks, Numbers, Report
 from tests.testapp.models import Effect, Item
@@ -29,7 +30,6 @@ from upkeep.execution.interruption import Interruption
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.models import Run
 from upkeep.runs.status import Status
-from upkeep.tasks import registry
 from upkeep.tasks.collections.querysets import QuerySetCollection
 
 Known = Callable[[Any], Any]
@@ -325,8 +325,7 @@ class TestWhatIsGone:
             pass
 
         run = self.stopped(Trial)
-        with mock.patch.dict(registry._classes):
-            del registry._classes["tests.Trial"]
+        with registered(alone=True):
             self.check(run, "TaskNotFound", "There is no task 'testapp.Trial'")
 
     def test_a_record_that_is_a_parameter(self, known: Known) -> None:

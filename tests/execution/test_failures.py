@@ -11,17 +11,20 @@ from unittest import mock
 
 import pytest
 from django import forms
+from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError, connection, transaction
+from pytest_django import Settings
 
 from tests.execution.story import effects, log_of, once, resume
 from tests.integration.harness import faults
 from tests.testapp.clock import clock
-from tests.testapp.maintenance import Confide, CountUp
+from tests.testapp.maintenance import Confide, CountUp, ImportItemsInBatches
 from tests.testapp.models import Item
-from upkeep import Task, parameter
+from upkeep import Job, Task, parameter
 from upkeep.execution import executor, failures
 from upkeep.execution.failures import Patience
 from upkeep.models import Run
+from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
 from upkeep.tasks.collections.querysets import QuerySetCollection
 
@@ -57,6 +60,28 @@ def faulty(known: Known) -> type[Faulty]:
     return known(Trial)  # type: ignore[no-any-return]
 
 
+def test_a_batch_that_fails_is_called_one(known: Known, settings: Settings) -> None:
+    class Trial(ImportItemsInBatches):
+        pass
+
+    memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = settings.STORAGES | {"upkeep": memory}
+    rows = b"name,n\n" + b"a,1\n" * 3 + b"a,x\n"
+    run = known(Trial).run_now(csv_file=ContentFile(rows, name="a.csv"))
+    assert (run.unit, run.done, run.total) == ("batch", 1, 2)
+    assert run.error_at == "batch 2"
+    assert Progress(run).text == "1 of 2 batches (50 %)"
+
+
+def test_a_job_has_no_item_to_be_named(known: Known) -> None:
+    class Trial(Job):
+        def perform(self) -> None:
+            raise ValueError("No.")
+
+    run = known(Trial).run_now()
+    assert (run.reason, run.error_at) == ("ValueError: No.", "")
+
+
 class TestBadItem:
     """An item's error ends the run there; what came before is kept and counted."""
 
@@ -70,6 +95,7 @@ class TestBadItem:
         assert run.error_message == f"item {bad} is bad"
         assert "in fail" in run.traceback
         assert run.reason == f"ValueError: item {bad} is bad (at testapp.Item {bad})"
+        assert run.error_at == f"testapp.Item {bad}"
 
     @pytest.mark.parametrize("bad", [FIRST, MIDDLE, LAST])
     def test_resume_goes_on_with_it(self, faulty: type[Faulty], bad: int) -> None:

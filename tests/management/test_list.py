@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.management.commands import upkeep
+from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import CountUp, Report
 from upkeep.runs.status import Status
@@ -41,11 +42,11 @@ def test_shows_the_active_run_where_a_later_one_is_over() -> None:
     assert listed()["testapp.Numbers"][:3] == ["active", "testapp.Numbers", "paused"]
 
 
-def test_knows_a_renamed_task_by_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Report, "aliases", ("testapp.OldReport",))
+def test_knows_a_renamed_task_by_its_runs() -> None:
     run = run_in(Status.SUCCEEDED, Report)
     type(run).objects.update(task="testapp.OldReport")
-    assert listed()["testapp.Report"][0] == "completed"
+    with renamed(Report, former="testapp.OldReport"):
+        assert listed()["testapp.Report"][0] == "completed"
 
 
 def test_asks_no_more_when_there_are_more_runs() -> None:

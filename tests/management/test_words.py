@@ -1,14 +1,9 @@
 """Numbers and times in the words of the command line."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from upkeep.management import words
 from upkeep.models import Run
-
-
-def test_moments_are_in_the_time_zone_of_the_project() -> None:
-    assert words.moment(datetime(2026, 7, 1, 12, tzinfo=UTC)) == "2026-07-01 14:00:00"
-    assert words.moment(None) == ""
 
 
 def test_where_a_run_is_with_a_total() -> None:

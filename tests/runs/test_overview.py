@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Confide, CountUp, Numbers, Report
 from upkeep.runs.models import Run
@@ -64,12 +65,12 @@ class TestRun:
         found = entry("testapp.Numbers")
         assert (found.run, found.active, found.others) == (latest, 0, 0)
 
-    def test_of_a_former_name_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Numbers, "aliases", ("testapp.Former",))
+    def test_of_a_former_name_counts(self) -> None:
         former = run_in(Status.ENQUEUED, Numbers)
         Run.objects.update(task="testapp.Former")
         run_in(Status.SUCCEEDED, Numbers)
-        found = entry("testapp.Numbers")
+        with renamed(Numbers, former="testapp.Former"):
+            found = entry("testapp.Numbers")
         assert (found.run, found.active) == (former, 1)
 
 

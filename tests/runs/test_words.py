@@ -1,6 +1,6 @@
-"""Durations and rates in words."""
+"""Moments, durations and rates in words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,3 +28,8 @@ def test_durations_have_their_two_largest_units(seconds: float, said: str) -> No
 )
 def test_rates_have_as_many_digits_as_mean_something(rate: float, said: str) -> None:
     assert words.rate(rate) == said
+
+
+def test_moments_are_in_the_time_zone_of_the_page() -> None:
+    assert words.moment(datetime(2026, 7, 1, 12, tzinfo=UTC)) == "2026-07-01 14:00:00"
+    assert words.moment(None) == ""

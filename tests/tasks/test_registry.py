@@ -4,10 +4,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from unittest import mock
 
 import pytest
+from django.apps import apps
+from django.core.exceptions import AppRegistryNotReady
 from pytest_django import Settings
 
+from tests.registering import registered
 from tests.testapp.maintenance import CountUp
 from upkeep.exceptions import TaskNotFound
 from upkeep.tasks import registry
@@ -15,9 +19,10 @@ from upkeep.tasks.base import Job, Task
 
 
 @pytest.fixture(autouse=True)
-def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_tasks() -> Iterator[None]:
     """Forget afterwards what a test adds."""
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    with registered():
+        yield
 
 
 def make(name: str, **attributes: object) -> type[Task]:
@@ -172,3 +177,34 @@ class TestTrouble:
     def test_there_is_none(self) -> None:
         assert not registry.clashes()
         assert not registry.lost()
+
+
+class TestCost:
+    def test_a_name_is_looked_up_and_not_searched_for(self) -> None:
+        registry.get("testapp.CountUp")
+        with mock.patch.object(Task, "label", side_effect=AssertionError):
+            assert registry.get("testapp.CountUp") is CountUp
+            assert registry.find("testapp.Nothing") is None
+
+    def test_a_class_that_is_made_later_is_found(self) -> None:
+        assert registry.find("testapp.Later") is None
+        later = make("Later", aliases=("testapp.Sooner",))
+        assert registry.get("testapp.Later") is registry.get("testapp.Sooner") is later
+
+    def test_before_the_apps_are_known_nothing_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry.forget()
+        monkeypatch.setattr(apps, "apps_ready", False)
+        with pytest.raises(AppRegistryNotReady):
+            registry.get("testapp.CountUp")
+        monkeypatch.setattr(apps, "apps_ready", True)
+        assert registry.get("testapp.CountUp") is CountUp
+
+    def test_an_app_that_goes_takes_its_tasks_along(self, app: App) -> None:
+        app.write("maintenance.py", TASK.format(name="Tidy"))
+        before = app.settings.INSTALLED_APPS
+        app.install()
+        assert registry.find("shop.Tidy") is not None
+        app.settings.INSTALLED_APPS = before
+        assert registry.find("shop.Tidy") is None

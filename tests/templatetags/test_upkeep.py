@@ -57,6 +57,17 @@ class TestProgress:
         assert answer.status_code == 200
         assert (again["id"], again["hx-get"]) == (part["id"], part["hx-get"])
 
+    @pytest.mark.parametrize("task", ["testapp.Numbers", "testapp.Gone"])
+    def test_is_shown_to_those_alone_who_have_what_its_task_asks_for(
+        self, monkeypatch: pytest.MonkeyPatch, task: str
+    ) -> None:
+        own = "testapp.change_item"
+        monkeypatch.setattr(Numbers, "permission", own)
+        run = Numbers.enqueue()
+        run.task = task
+        assert shown(run=run, by=user(SEE)).words == ""
+        assert shown(run=run, by=user(SEE, own)).words != ""
+
     def test_is_shown_to_nobody_else(self) -> None:
         run = Numbers.using(by=user()).enqueue()
         for stranger in (user(), AnonymousUser()):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TypeVar
 
 import pytest
 from pytest_django import Settings
 
+from tests.registering import registered
 from upkeep import Task
-from upkeep.tasks import registry
 
 Trial = TypeVar("Trial", bound=type[Task])
 
@@ -17,15 +18,16 @@ Know = Callable[[Trial], Trial]
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trial], Trial]:
+def known() -> Iterator[Callable[[Trial], Trial]]:
     """Return a decorator: a task made inside a test is found as one of an app is."""
+    with ExitStack() as stack:
 
-    def know(task: Trial) -> Trial:
-        task.app_label = "testapp"
-        monkeypatch.setitem(registry._classes, f"tests.{task.__name__}", task)
-        return task
+        def know(task: Trial) -> Trial:
+            task.app_label = "testapp"
+            stack.enter_context(registered({f"tests.{task.__name__}": task}))
+            return task
 
-    return know
+        yield know
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from django.conf import settings as project
+from django.conf import settings as suite
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import override_script_prefix
 from django.urls import URLPattern, URLResolver, include, path
 from pytest_django import Settings
 
+from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from tests.web.conftest import Know
@@ -29,6 +31,7 @@ from tests.web.visits import (
     STEER,
     address,
     client_of,
+    markup,
     text,
     to,
     user,
@@ -137,21 +140,22 @@ class TestNobody:
         assert (run.status, Run.objects.count()) == (Status.ENQUEUED, 1)
 
 
+@pytest.fixture
+def project(settings: Settings) -> Callable[..., None]:
+    """Return what gives the project other addresses beside ours."""
+
+    def have(*patterns: Any) -> None:
+        module = ModuleType("tests.web.other_urls")
+        module.urlpatterns = [  # type: ignore[attr-defined]
+            path("upkeep/", include("upkeep.urls")),
+            *patterns,
+        ]
+        settings.ROOT_URLCONF = module
+
+    return have
+
+
 class TestLogin:
-    @pytest.fixture
-    def project(self, settings: Settings) -> Callable[..., None]:
-        """Return what gives the project other addresses beside ours."""
-
-        def have(*patterns: Any) -> None:
-            module = ModuleType("tests.web.other_urls")
-            module.urlpatterns = [  # type: ignore[attr-defined]
-                path("upkeep/", include("upkeep.urls")),
-                *patterns,
-            ]
-            settings.ROOT_URLCONF = module
-
-        return have
-
     def test_that_the_project_has_comes_first(
         self, client: Client, settings: Settings, project: Callable[..., None]
     ) -> None:
@@ -194,6 +198,47 @@ class TestLogin:
         settings.MIDDLEWARE = []
         for call in CALLS:
             assert call.by(client, run).status_code in {302, 403}
+
+
+class TestLogout:
+    def forms(self, client: Client, url: str = "/upkeep/") -> list[str]:
+        page = markup(client.get(url))
+        assert page.words.count("Log out") == len(page.all("form")) - 1
+        return [each["action"] for each in page.all("form") if "action" in each]
+
+    def test_of_the_project_is_offered(self, project: Callable[..., None]) -> None:
+        project(path("leave/", LogoutView.as_view(next_page="/x/"), name="logout"))
+        client = visitor(SEE, enforce_csrf_checks=True)
+        assert self.forms(client) == ["/leave/"]
+        token = client.cookies["csrftoken"].value
+        answer = client.post("/leave/", {"csrfmiddlewaretoken": token})
+        assert answer["Location"] == "/x/"
+        assert client.get("/upkeep/").status_code == 403
+
+    def test_of_the_admin_is_offered_to_those_whom_it_logs_out(self) -> None:
+        who = user(SEE)
+        assert self.forms(client_of(who)) == []
+        who.is_staff = True
+        who.save()
+        client = client_of(who)
+        assert self.forms(client) == ["/admin/logout/"]
+        client.post("/admin/logout/")
+        assert client.get("/upkeep/").status_code == 302
+
+    def test_is_not_offered_where_there_is_none(
+        self, project: Callable[..., None]
+    ) -> None:
+        project()
+        who = user(SEE)
+        who.is_staff = True
+        who.save()
+        assert self.forms(client_of(who)) == []
+
+    def test_is_not_offered_to_nobody(
+        self, client: Client, project: Callable[..., None]
+    ) -> None:
+        project(path("leave/", LogoutView.as_view(), name="logout"))
+        assert "Log out" not in text(client.get("/upkeep/"))
 
 
 class TestSomebody:
@@ -283,15 +328,59 @@ class TestTaskWithItsOwnPermission:
         assert "Delicate" not in text(visitor(SEE).get(url, headers=headers))
         assert "Delicate" in text(visitor(SEE, OWN).get(url, headers=headers))
 
-    def test_asks_for_it_under_a_former_name_as_well(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(run.task_class, "aliases", ("testapp.Former",))
+    def test_asks_for_it_under_a_former_name_as_well(self, run: Run) -> None:
         Run.objects.update(task="testapp.Former")
         client = visitor(SEE, START, STEER)
-        assert client.get(to("run", run.pk)).status_code == 403
-        assert client.get(to("task", "testapp.Former")).status_code == 403
-        assert "Former" not in text(client.get(to("task-list")))
+        with renamed(run.task_class, former="testapp.Former"):
+            assert client.get(to("run", run.pk)).status_code == 403
+            assert client.get(to("task", "testapp.Former")).status_code == 403
+            assert "Former" not in text(client.get(to("task-list")))
+
+
+class TestTaskThatIsGone:
+    """What it asked for when its runs began is asked for still."""
+
+    @pytest.fixture
+    def run(self, known: Know[type[Task]]) -> Run:
+        @known
+        class Delicate(Numbers):
+            permission = OWN
+
+        run = Delicate.enqueue()
+        Run.objects.update(task="testapp.Gone")
+        run.refresh_from_db()
+        assert run.permission == OWN
+        return run
+
+    @pytest.mark.parametrize("call", OF_A_TASK, ids=str)
+    @each_kind
+    def test_is_kept_from_those_who_lack_it(
+        self, run: Run, call: Call, headers: dict[str, str]
+    ) -> None:
+        answer = call.by(visitor(SEE, START, STEER), run, headers)
+        assert answer.status_code == 403
+        assert OWN in text(answer)
+        run.refresh_from_db()
+        assert run.status == Status.ENQUEUED
+
+    @pytest.mark.parametrize("call", OF_A_TASK, ids=str)
+    def test_is_open_to_those_who_have_it(self, run: Run, call: Call) -> None:
+        answer = call.by(visitor(SEE, START, STEER, OWN), run)
+        assert answer.status_code in {200, 302, 409}
+
+    @each_kind
+    def test_is_listed_to_those_alone_who_have_it(
+        self, run: Run, headers: dict[str, str]
+    ) -> None:
+        Run.objects.create(task="testapp.Gone")  # It asked for nothing before.
+        url = to("task-list")
+        assert "Gone" not in text(visitor(SEE).get(url, headers=headers))
+        assert "Gone" in text(visitor(SEE, OWN).get(url, headers=headers))
+
+    def test_that_asked_for_nothing_is_open(self) -> None:
+        run = Run.objects.create(task="testapp.Gone")
+        assert visitor(SEE).get(to("run", run.pk)).status_code == 200
+        assert visitor(SEE).get(to("task", run.task)).status_code == 200
 
 
 class TestProgress:
@@ -385,7 +474,7 @@ class TestForgery:
         self, settings: Settings, run: Run, call: Call
     ) -> None:
         settings.MIDDLEWARE = [
-            each for each in project.MIDDLEWARE if "csrf" not in each.lower()
+            each for each in suite.MIDDLEWARE if "csrf" not in each.lower()
         ]
         client = visitor(*call.needs, enforce_csrf_checks=True)
         assert call.by(client, run).status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,29 @@ class TestHeaders:
         assert "connect-src 'self';" in policy
         (first, *_) = [each["src"] for each in markup(answer).all("script")]
         assert first.startswith(static_url)
+
+    def test_files_that_were_never_collected_are_no_matter_to_data(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        settings.STATIC_ROOT = tmp_path
+        storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": storage}}
+        settings.STATIC_URL = "https://static.example.com/"
+        run = Numbers.enqueue()
+        client = visitor(*ALL)
+        url = to("run", run.pk)
+        answers = [
+            client.get(url, headers=JSON),
+            client.post(to("run-pause", run.pk)),
+            client.get(to("run", 10**6), headers=PART),
+            client.get("/upkeep/runs/7/pause/"),
+        ]
+        assert [each.status_code for each in answers] == [200, 302, 404, 405]
+        for each in answers:
+            policy = each["Content-Security-Policy"]
+            assert "script-src 'self' https://static.example.com;" in policy
+        with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
+            client.get(url)
 
 
 class TestInline:

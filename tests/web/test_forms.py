@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage
 from django.test import Client
 from pytest_django import Settings
 
+from tests.management.commands import upkeep
 from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Item
 from tests.web.conftest import Know
@@ -30,7 +31,7 @@ from tests.web.visits import (
     to,
     visitor,
 )
-from upkeep import Task, parameter
+from upkeep import InvalidParameters, Task, parameter
 from upkeep.forms import CSVField
 from upkeep.runs.models import Run
 
@@ -210,6 +211,143 @@ class TestEveryKindOfField:
         given = {name: f"the {name}" for name in names}
         assert client.post(to("task", task.label()), given).status_code == 302
         assert Run.objects.get().parameters == given
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+# What fields take, but no row can keep: a field, a value, and what is said of it.
+UNSTORABLE: dict[str, tuple[Callable[[], forms.Field], str, str]] = {
+    "the first day": (forms.DateTimeField, "0001-01-01 00:00", "before the year 1"),
+    "far too deep": (forms.JSONField, DEEP, "more than 30 deep"),
+    "too deep": (forms.JSONField, "[" * 31 + "]" * 31, "more than 30 deep"),
+    "too deep a dict": (forms.JSONField, '{"a":' * 31 + "1" + "}" * 31, "30 deep"),
+    "NUL in a key": (forms.JSONField, r'{"a\u0000": 1}', r"'a\x00' is not"),
+    "half a letter": (forms.JSONField, r'[{"\ud800": 1}]', r"'\ud800' is not"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSTORABLE)
+class TestUnstorableValue:
+    @pytest.fixture
+    def task(self, kind: str, with_field: Callable[..., type[Task]]) -> type[Task]:
+        return with_field(UNSTORABLE[kind][0]())
+
+    @pytest.mark.parametrize("headers", KINDS.values(), ids=KINDS)
+    def test_is_422_with_a_sentence(
+        self, client: Client, task: type[Task], kind: str, headers: dict[str, str]
+    ) -> None:
+        _, value, sentence = UNSTORABLE[kind]
+        answer = client.post(to("task", task.label()), {"it": value}, headers=headers)
+        assert answer.status_code == 422
+        assert not Run.objects.exists()
+        if headers == JSON:
+            assert sentence in answer.json()["errors"]["it"][0]
+        elif headers != PART:
+            page = markup(answer)
+            assert sentence in page.words
+            assert "it_error" in page.named("it")[0]["aria-describedby"]
+
+    def test_is_invalid_from_python_and_the_command_line(
+        self, task: type[Task], kind: str
+    ) -> None:
+        _, value, sentence = UNSTORABLE[kind]
+        with pytest.raises(InvalidParameters) as caught:
+            task.enqueue(it=value)
+        assert sentence in caught.value.errors["it"][0]
+        outcome = upkeep("run", task.label(), "-p", f"it={value}")
+        assert outcome.status == 2
+        assert sentence in outcome.err
+        assert not Run.objects.exists()
+
+
+def test_a_moment_is_shown_where_no_local_clock_had_it(
+    client: Client, with_field: Callable[..., type[Task]], settings: Settings
+) -> None:
+    task = with_field(forms.DateTimeField())
+    run = task.enqueue(it=datetime(1, 1, 1, tzinfo=UTC))
+    settings.TIME_ZONE = "America/New_York"
+    answer = client.get(to("run", run.pk))
+    assert (answer.status_code, "0001-01-01" in text(answer)) == (200, True)
+
+
+def test_json_that_is_as_deep_as_it_may_be_is_kept(
+    client: Client, with_field: Callable[..., type[Task]]
+) -> None:
+    task = with_field(forms.JSONField())
+    given = {"it": "[" * 30 + "]" * 30}
+    assert client.post(to("task", task.label()), given).status_code == 302
+    assert client.get(to("run", Run.objects.get().pk)).status_code == 200
+
+
+def test_json_comes_back_as_it_was_written(
+    client: Client, known: Know[type[Task]]
+) -> None:
+    class Two(Numbers):
+        n: int = parameter(forms.IntegerField())
+        it: Any = parameter(forms.JSONField())
+
+    written = r'{"a":"\ud800"}'
+    url = to("task", known(Two).label())
+    assert written in markup(client.post(url, {"it": written, "n": "x"})).words
+    assert '{"a": 1}' in markup(client.get(url, {"it": '{"a": 1}'})).words
+
+
+class TestAsJson:
+    def parameter(self, client: Client, task: type[Task]) -> dict[str, Any]:
+        answer = client.get(to("task", task.label()), headers=JSON)
+        (told,) = answer.json()["parameters"]
+        return dict(told)
+
+    def test_a_parameter_tells_what_a_program_has_to_know(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        groups = [("Warm", [("red", "Red")]), ("blue", "Blue")]
+        field = forms.ChoiceField(choices=groups, initial="blue", help_text="Paint.")
+        assert self.parameter(client, with_field(field)) == {
+            "name": "it",
+            "kind": "ChoiceField",
+            "label": "It",
+            "help": "Paint.",
+            "required": True,
+            "masked": False,
+            "initial": "blue",
+            "choices": [["red", "Red"], ["blue", "Blue"]],
+        }
+
+    @pytest.mark.parametrize(
+        ("initial", "told"),
+        [
+            (None, None),
+            (lambda: 6 * 7, 42),
+            (date(2024, 2, 29), {"$date": "2024-02-29"}),
+            (object, str),
+        ],
+    )
+    def test_an_initial_value_is_as_a_run_keeps_it(
+        self,
+        client: Client,
+        with_field: Callable[..., type[Task]],
+        initial: Any,
+        told: Any,
+    ) -> None:
+        task = with_field(forms.Field(initial=initial))
+        found = self.parameter(client, task)["initial"]
+        assert isinstance(found, str) if told is str else found == told
+
+    def test_a_masked_initial_value_is_not_told(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        for initial in (SECRET, lambda: SECRET):
+            task = with_field(forms.CharField(initial=initial), masked=("it",))
+            told = self.parameter(client, task)
+            assert (told["masked"], told["initial"]) == (True, None)
+
+    def test_records_are_not_counted_out(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        Item.objects.create(pk=7, name="seven")
+        task = with_field(forms.ModelChoiceField(Item.objects.all()))
+        assert self.parameter(client, task)["choices"] is None
 
 
 class TestWrongValue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import forms
 
 from tests.testapp.maintenance import Numbers
+from tests.web.visits import Markup
 from upkeep import Task, parameter
 from upkeep.web.sources import source_of
 
@@ -41,3 +42,47 @@ def test_keeps_the_secrets_that_stand_in_it() -> None:
     assert "hush-hush-9001" not in code
     assert "[FILTERED]" in code
     assert "everybody knows" in code
+
+
+def test_keeps_what_the_secrets_are_made_of() -> None:
+    """By a function, a constant of the class, in parts, or as a choice."""
+
+    class Careless(Task):
+        NAME = "everybody knows"
+        BEGINNING, MIDDLE = "hush-hush", "murmur"
+        ENDING = 9001
+
+        def _made() -> str:  # type: ignore[misc]
+            return f"made of {1 + 2} thieves"
+
+        password: str = parameter(
+            forms.CharField(
+                initial=lambda: "whis" + Careless.MIDDLE + "per", help_text="Für alle."
+            )
+        )
+        secret = forms.CharField(initial=BEGINNING + "-" + str(ENDING), required=False)
+        token = forms.CharField(initial=_made)
+        own_token = forms.ChoiceField(choices=[("pst", "Silence")], label="Own")
+        shown = forms.CharField(initial=NAME)
+
+        def process(self, item: str) -> None:
+            """Do nothing with "it"."""
+
+    page = source_of(Careless)
+    assert page is not None
+    code = Markup(page).words
+    for word in ("whis", 'per"', "hush", "murmur", "9001", "thieves", "pst", "Silence"):
+        assert word not in code
+    for word in ("everybody knows", "Für alle.", "Own", 'Do nothing with "it".'):
+        assert word in code
+    assert "required = False" in code
+
+
+def test_is_not_shown_where_secrets_cannot_be_found_in_it() -> None:
+    class Careless(Task):
+        text = """
+a line at the margin: so indented, the code cannot stand by itself
+"""
+        secret = forms.CharField(initial="hush")
+
+    assert source_of(Careless) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -10,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from tests.registering import registered, renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import CountUp, Numbers
 from tests.web.conftest import Know
@@ -137,6 +139,28 @@ class TestList:
                 assert client.get(LIST, headers=headers).status_code == 200
             assert len(after) <= len(before)
 
+    @pytest.mark.parametrize("headers", [{}, JSON, PART], ids=["page", "json", "part"])
+    def test_asks_a_task_for_its_label_no_oftener_when_there_are_more(
+        self, client: Client, headers: dict[str, str]
+    ) -> None:
+        def questions(tasks: int) -> int:
+            module = {"__module__": "tests.testapp.maintenance"}
+            made: list[type[Task]] = [
+                type(f"T{n}", (Numbers,), module) for n in range(tasks)
+            ]
+            runs = [Run(task=task.label(), active_key=task.label()) for task in made]
+            Run.objects.bulk_create(runs)
+            label = mock.Mock(side_effect=lambda cls: f"testapp.{cls.__name__}")
+            with mock.patch.object(Task, "label", classmethod(label)):
+                assert "T0" in text(client.get(LIST, headers=headers))
+            Run.objects.all().delete()
+            return label.call_count
+
+        with registered():
+            few = questions(20)
+        with registered():
+            assert questions(40) <= 2 * few
+
     def test_finds_words_in_names_and_descriptions(self, client: Client) -> None:
         def labels(words: str) -> set[str]:
             answer = client.get(LIST, {"q": words}, headers=JSON)
@@ -242,13 +266,11 @@ class TestEarlierRuns:
                 answer = client.get(url, {"before": before}, headers=headers)
                 assert answer.status_code == 200
 
-    def test_of_a_renamed_task_are_there_under_both_names(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_of_a_renamed_task_are_there_under_both_names(self, client: Client) -> None:
         run = run_in(Status.CANCELLED, Numbers)
         Run.objects.update(task="testapp.Former")
-        monkeypatch.setattr(Numbers, "aliases", ("testapp.Former",))
         for label in ("testapp.Numbers", "testapp.Former"):
-            data = client.get(to("task", label), headers=JSON).json()
+            with renamed(Numbers, former="testapp.Former"):
+                data = client.get(to("task", label), headers=JSON).json()
             assert [each["id"] for each in data["ended"]] == [run.pk]
             assert data["label"] == "testapp.Numbers"

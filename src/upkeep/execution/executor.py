@@ -196,7 +196,8 @@ class Executor:
             self.collection = self.task.walk()
             if self.run.total is None and self.run.cursor is None:
                 self.run.total = self.task.count()
-                self.claim.write(total=self.run.total)
+                self.run.unit = self.collection.unit
+                self.claim.write(total=self.run.total, unit=self.run.unit)
         if not self.to_the_end:
             self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
         self.is_prepared = True
@@ -272,9 +273,11 @@ class Executor:
 
     def _name(self, item: object, items_before: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
+        if isinstance(self.task, Job):
+            return ""  # It has but one step.
         if isinstance(item, Model):
             return f"{item._meta.label} {item.pk}"
-        return f"item {self.run.done + items_before + 1:,}"
+        return f"{self.run.unit} {self.run.done + items_before + 1:,}"
 
     def _chunk_seconds(self) -> float:
         if not self.task.atomic:
@@ -410,7 +413,8 @@ class Executor:
         self.claim.write(
             *self.log_lines, time_running=self.run.time_running + self._elapsed()
         )
-        self.claim.end(Status.ERRORED, reason=reason, **story)
+        place = databases.storable(self.failed_at)[:255]
+        self.claim.end(Status.ERRORED, reason=reason, error_at=place, **story)
         # Our own errors say all there is to say, and a traceback may hold secrets.
         is_plain = isinstance(error, UpkeepError) or self.secrets
         logger.error(

@@ -5,20 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.utils import timezone
-
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
-from upkeep.runs.words import as_json, duration, rate, rounded
+from upkeep.runs.words import as_json, duration, moment, rate, rounded
 
 if TYPE_CHECKING:
     from upkeep.runs.events import Event
     from upkeep.runs.models import Run
-
-
-def moment(when: datetime | None) -> str:
-    """Say a moment in the time zone of the project; an empty text for none."""
-    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}" if when else ""
 
 
 def where(run: Run) -> str:

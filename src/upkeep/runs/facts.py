@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
-from upkeep.exceptions import TaskNotFound
 from upkeep.runs.progress import Progress
-from upkeep.tasks import parameters
+from upkeep.tasks import parameters, registry
 from upkeep.tasks.masks import FILTERED, masked_names
 
 if TYPE_CHECKING:
@@ -34,26 +33,21 @@ def facts(run: Run) -> dict[str, Any]:
 
 def label(run: Run) -> str:
     """Return the label that the run's task has today, or had when it was last here."""
-    try:
-        return run.task_class.label()
-    except TaskNotFound:
-        return run.task
+    task = registry.find(run.task)
+    return task.label() if task else run.task
 
 
 def parameters_in_words(run: Run) -> dict[str, str]:
     """Return the run's parameters as people may see them."""
-    try:
-        task = run.task_class
-    except TaskNotFound:
+    task = registry.find(run.task)
+    if task is None:  # Nobody is left to say what is secret.
         return dict.fromkeys(run.parameters, FILTERED)
     return parameters.describe(task.fields, run.parameters, task.masked)
 
 
 def _masked_parameters(run: Run) -> dict[str, Any]:
-    try:
-        hidden = masked_names(run.parameters, run.task_class.masked)
-    except TaskNotFound:  # Nobody is left to say what is secret.
-        hidden = frozenset(run.parameters)
+    task = registry.find(run.task)
+    hidden = masked_names(run.parameters, task.masked) if task else run.parameters
     return {
         name: FILTERED if name in hidden else value
         for name, value in run.parameters.items()

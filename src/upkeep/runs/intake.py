@@ -46,6 +46,7 @@ def write(order: Order, *, tell: Callable[[Run], object]) -> Run:
 def _new_run(order: Order, stored: dict[str, Any]) -> Run:
     return Run(
         task=order.task.label(),
+        permission=order.task.permission or "",
         parameters=stored,
         metadata=order.metadata,
         requested_by=order.by if isinstance(order.by, get_user_model()) else None,

@@ -79,6 +79,9 @@ class Run(models.Model):
         related_name="+",
         verbose_name=_("requested by"),
     )
+    permission = models.CharField(  # that the task asked for then
+        max_length=255, blank=True, default="", db_default="", editable=False
+    )
     active_key = models.CharField(  # noqa: DJ001 - of many NULLs, each is unique
         max_length=64, null=True, unique=True, editable=False
     )
@@ -91,9 +94,13 @@ class Run(models.Model):
     cursor = models.JSONField(_("cursor"), null=True, blank=True)
     done = models.PositiveBigIntegerField(_("done"), default=0)
     total = models.PositiveBigIntegerField(_("total"), null=True, blank=True)
+    unit = models.CharField(_("unit"), max_length=16, default="item", db_default="item")
     result = models.JSONField(_("result"), null=True, blank=True)
     error_class = models.CharField(_("error class"), max_length=255, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
+    error_at = models.CharField(
+        _("stopped at"), max_length=255, blank=True, default="", db_default=""
+    )
     traceback = models.TextField(_("traceback"), blank=True)
 
     # Who works on it
@@ -158,6 +165,16 @@ class Run(models.Model):
     def is_active(self) -> bool:
         """Tell whether the run is not over."""
         return self.status in ACTIVE
+
+    @property
+    def asks_for(self) -> str:
+        """
+        The permission that one needs beside those of Upkeep; an empty text for none.
+
+        Its task says so, and where that is gone, what it said when the run began.
+        """
+        task = registry.find(self.task)
+        return (task.permission or "") if task else self.permission
 
     @property
     def task_class(self) -> type[Task]:
@@ -274,4 +291,5 @@ def _consequences(target: Status) -> dict[str, Any]:
     if target is Status.ENQUEUED:
         changes |= {"ended_at": None}
         changes |= {"error_class": "", "error_message": "", "traceback": ""}
+        changes |= {"error_at": ""}
     return changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -38,6 +38,9 @@ class Entry:
     active: int
     """How many runs are active."""
 
+    asks_for: frozenset[str] = frozenset()
+    """The permissions that one needs beside those of Upkeep."""
+
     @property
     def group(self) -> str:
         """One of GROUPS."""
@@ -68,17 +71,27 @@ def overview(tasks: Sequence[type[Task]] | None = None) -> dict[str, list[Entry]
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Active:
-    count: int
-    latest: int
+    count: int = 0
+    latest: int = 0
+    permissions: set[str] = field(default_factory=set)
+
+    def add(self, count: int, latest: int, permission: str) -> None:
+        """Take some more runs into account."""
+        self.count += count
+        self.latest = max(self.latest, latest)
+        self.permissions |= {permission} - {""}
 
 
 def _active_runs() -> dict[str, _Active]:
     """Count the active runs by label."""
-    runs = Run.objects.using(home()).active().order_by().values("task")
-    counted = runs.annotate(count=Count("pk"), latest=Max("pk"))
-    return {row["task"]: _Active(row["count"], row["latest"]) for row in counted}
+    runs = Run.objects.using(home()).active().order_by().values("task", "permission")
+    found: dict[str, _Active] = {}
+    for row in runs.annotate(count=Count("pk"), latest=Max("pk")):
+        its_runs = found.setdefault(row["task"], _Active())
+        its_runs.add(row["count"], row["latest"], row["permission"])
+    return found
 
 
 def _entries(
@@ -98,16 +111,24 @@ def _entries(
             task=task,
             run=max(own, key=lambda run: run.pk, default=None),
             active=sum(each.count for each in its_active),
+            asks_for=frozenset(filter(None, [task.permission])),
         )
 
 
 def _gone(active: dict[str, _Active]) -> Iterator[Entry]:
     """Yield what is under way without a class: somebody should end it."""
-    known = {label for task in registry.tasks() for label in _labels(task)}
-    lost = {label: each for label, each in active.items() if label not in known}
+    lost = {
+        label: each for label, each in active.items() if registry.find(label) is None
+    }
     runs = _latest_runs([], {each.latest for each in lost.values()})
     for label, run in runs.items():
-        yield Entry(label=label, task=None, run=run, active=lost[label].count)
+        yield Entry(
+            label=label,
+            task=None,
+            run=run,
+            active=lost[label].count,
+            asks_for=frozenset(lost[label].permissions),
+        )
 
 
 def _labels(task: type[Task]) -> list[str]:

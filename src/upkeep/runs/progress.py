@@ -17,6 +17,7 @@ class Progress:
     def __init__(self, run: Run) -> None:
         self.done = run.done
         self.total = run.total
+        self.unit = run.unit
         self.time_running = run.time_running
 
     @property
@@ -45,18 +46,40 @@ class Progress:
         return timedelta(seconds=max(self.total - self.done, 0) / self.rate)
 
     @property
+    def brief(self) -> str:
+        """The part that is done in percent, else the number."""
+        if self.fraction is None:
+            return f"{self.done:,}"
+        return f"{int(100 * self.fraction)} %"
+
+    @property
     def text(self) -> str:
         """The numbers as a sentence."""
         if self.total is None:
-            return ngettext("%(done)s item done", "%(done)s items done", self.done) % {
-                "done": f"{self.done:,}"
-            }
-        return ngettext(
-            "%(done)s of %(total)s item (%(percent)d %%)",
-            "%(done)s of %(total)s items (%(percent)d %%)",
-            self.total,
-        ) % {
+            return self._sentence_without_total % {"done": f"{self.done:,}"}
+        return self._sentence % {
             "done": f"{self.done:,}",
             "total": f"{self.total:,}",
             "percent": 100 * (self.fraction or 0),
         }
+
+    @property
+    def _sentence_without_total(self) -> str:
+        if self.unit == "batch":
+            return ngettext("%(done)s batch done", "%(done)s batches done", self.done)
+        return ngettext("%(done)s item done", "%(done)s items done", self.done)
+
+    @property
+    def _sentence(self) -> str:
+        total = self.total or 0
+        if self.unit == "batch":
+            return ngettext(
+                "%(done)s of %(total)s batch (%(percent)d %%)",
+                "%(done)s of %(total)s batches (%(percent)d %%)",
+                total,
+            )
+        return ngettext(
+            "%(done)s of %(total)s item (%(percent)d %%)",
+            "%(done)s of %(total)s items (%(percent)d %%)",
+            total,
+        )

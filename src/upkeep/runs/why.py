@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, OuterRef, Subquery
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,7 +18,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
 from upkeep.runs.status import HELD, WAITING, Status
-from upkeep.runs.words import rough_duration
+from upkeep.runs.words import moment, rough_duration
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -68,7 +67,7 @@ def _why_errored(run: Run) -> str:
 def _why_waiting(run: Run) -> str:
     if run.run_after and run.run_after > timezone.now():
         return _("It is not to start before %(moment)s.") % {
-            "moment": _moment(run.run_after)
+            "moment": moment(run.run_after)
         }
     around = _look_around(run)
     now, since = around["now"], around["since"] or run.created_at
@@ -156,7 +155,3 @@ def _busy(run: Run) -> QuerySet[Run, Any]:
         status__in=HELD, backend=run.backend, queue=run.queue
     ).exclude(pk=run.pk)
     return held.order_by().values("queue").annotate(runs=Count("pk")).values("runs")
-
-
-def _moment(when: datetime) -> str:
-    return date_format(timezone.localtime(when), "DATETIME_FORMAT")

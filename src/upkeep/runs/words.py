@@ -1,14 +1,20 @@
-"""Durations and rates in words, the same on pages and in terminals."""
+"""Moments, durations and rates in words, the same on pages and in terminals."""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 UNITS = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+
+
+def moment(when: datetime | None) -> str:
+    """Say a moment in the time zone of the page; an empty text for none."""
+    return f"{timezone.localtime(when):%Y-%m-%d %H:%M:%S}" if when else ""
 
 
 def duration(time: timedelta) -> str:

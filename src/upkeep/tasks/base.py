@@ -10,7 +10,6 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.apps import apps
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.decorators import classonlymethod
 
@@ -368,13 +367,13 @@ class Job(Task):
 
 
 def _app_label_of(cls: type[Task]) -> str:
-    config = apps.get_containing_app_config(cls.__module__)
-    if config is None:
+    label = registry.app_label_of(cls.__module__)
+    if label is None:
         raise InvalidTask(
             f"{cls.__module__}.{cls.__qualname__} lies in no installed app: move it to "
             f"<app>/{conf.TASKS_MODULE}.py, or set its app_label."
         )
-    return config.label
+    return label
 
 
 def _sentences(error: ValidationError) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
 from enum import Enum, EnumType
 from pathlib import Path
 from shutil import copyfileobj
@@ -31,14 +30,22 @@ from upkeep.tasks.masks import FILTERED, mask_text, masked_names, secrets_of
 from upkeep.tasks.reading import in_project_terms
 from upkeep.tasks.types import fits
 from upkeep.tasks.uploads import LocalFile, StoredFile
-from upkeep.tasks.values import canonical, from_json, show, tag_of, to_json
+from upkeep.tasks.values import (
+    TOO_DEEP,
+    Unstorable,
+    canonical,
+    from_json,
+    show,
+    tag_of,
+    to_storable,
+)
 
 Fields = Mapping[str, forms.Field]
 
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 # What fields raise, beside ValidationError, for values that they were not made for.
-UNFIT = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
+UNFIT = (AttributeError, TypeError, ValueError, OverflowError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 
@@ -170,28 +177,15 @@ def limited(field: forms.Field, *, copy: bool = False) -> forms.Field:
 
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
-        cleaned = limited(field).clean(_as_submitted(field, value))
-        return _within_time(cleaned)
+        return limited(field).clean(_as_submitted(field, value))
+    except RecursionError as error:
+        raise ValidationError(TOO_DEEP) from error
     except UNFIT as error:
         # Fields expect what forms submit: a DateField, for one, calls strip() on 5.
         raise ValidationError(
             f"{type(field).__name__} cannot take a value of type "
             f"{type(value).__name__}: {error}."
         ) from error
-
-
-def _within_time(value: Any) -> Any:
-    """Refuse a moment that some time zone has no year for, as nobody could show it."""
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        try:
-            for a_day in (timedelta(days=1), timedelta(days=-1)):
-                value.astimezone(UTC) + a_day
-        except OverflowError:
-            raise ValidationError(
-                f"{value} lies before the year 1 or after the year 9999 in some time "
-                "zone."
-            ) from None
-    return value
 
 
 def _as_submitted(field: forms.Field, value: Any) -> Any:
@@ -335,7 +329,8 @@ def dump(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return cleaned values as JSON; files are copied into the storage.
 
-    TypeError if a value cannot be stored; no copy is left behind then.
+    InvalidParameters if a value cannot be stored, TypeError if none of its type can;
+    no copy is left behind then.
     """
     data: dict[str, Any] = {}
     try:
@@ -400,7 +395,9 @@ def _dump_one(name: str, field: forms.Field, value: Any) -> Any:
     if isinstance(field, forms.FileField):
         value = _saved(value)
     try:
-        return to_json(value)
+        return to_storable(value)
+    except Unstorable as error:
+        raise InvalidParameters({name: [str(error)]}) from error
     except TypeError as error:
         raise TypeError(f"Parameter {name}: {error}") from error
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pkgutil
 from contextlib import suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.signals import setting_changed
 from django.utils.module_loading import module_has_submodule
 
 from upkeep.conf import conf
@@ -26,6 +29,7 @@ def register(task: type[Task]) -> None:
     """Note a task class when it is made; a worker could not find one in a function."""
     if not task.abstract and "<locals>" not in task.__qualname__:
         _classes[f"{task.__module__}.{task.__qualname__}"] = task
+        forget()
 
 
 def discover() -> None:
@@ -41,36 +45,72 @@ def _import_with_submodules(name: str) -> None:
         import_module(found.name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The classes by the names that they are asked for; made once, used often."""
+
+    by_label: dict[str, type[Task]]
+    by_name: dict[str, type[Task]]  # Also by aliases.
+
+
+@cache
+def _index() -> _Index:
+    by_label: dict[str, type[Task]] = {}
+    for task in _classes.values():
+        with suppress(InvalidTask):  # A system check speaks of it.
+            by_label[task.label()] = task
+    by_alias = {name: task for task in by_label.values() for name in task.aliases}
+    return _Index(dict(sorted(by_label.items())), by_alias | by_label)
+
+
+def forget() -> None:
+    """Have the names asked for anew: there is another class, or another app."""
+    _index.cache_clear()
+    app_label_of.cache_clear()
+
+
+@cache
+def app_label_of(module: str) -> str | None:
+    """Return the label of the app that holds a module; None where none does."""
+    config = apps.get_containing_app_config(module)
+    return config.label if config else None
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "INSTALLED_APPS":
+        forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="upkeep.tasks.registry")
+
+
 def tasks() -> list[type[Task]]:
     """Return all tasks, in the order of their labels."""
-    return [task for _, task in sorted(labels().items())]
+    return list(_index().by_label.values())
 
 
 def labels() -> dict[str, type[Task]]:
     """Return the tasks by label; of two with one label, the one found last."""
-    found = {}
-    for task in _classes.values():
-        with suppress(InvalidTask):  # A system check speaks of it.
-            found[task.label()] = task
-    return found
+    return dict(_index().by_label)
+
+
+def find(label: str) -> type[Task] | None:
+    """Return the task with that label or alias; None where there is none."""
+    return _index().by_name.get(label)
 
 
 def get(label: str) -> type[Task]:
     """Return the task with that label or alias. Raises TaskNotFound."""
-    known = labels()
-    if label in known:
-        return known[label]
-    for task in known.values():
-        if label in task.aliases:
-            return task
+    if task := find(label):
+        return task
     raise TaskNotFound(
-        f"There is no task {label!r}. {_nearest(label, known)}"
+        f"There is no task {label!r}. {_nearest(label)}"
         f"Tasks live in <app>/{conf.TASKS_MODULE}.py of an installed app."
     )
 
 
-def _nearest(label: str, known: dict[str, type[Task]]) -> str:
-    near = get_close_matches(label, known, n=1)
+def _nearest(label: str) -> str:
+    near = get_close_matches(label, _index().by_label, n=1)
     return f"Did you mean {near[0]}? " if near else ""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -40,6 +40,39 @@ PLAIN_FLOAT = re.compile(r"(?!-0\.0$)-?\d+\.\d+")
 
 #: PostgreSQL's jsonb refuses NUL, and UTF-8 has no lone surrogates.
 UNSTORABLE_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+#: MariaDB takes no JSON that is nested deeper than 32; the row's own dict is one more.
+DEEPEST = 30
+
+TOO_DEEP = f"This is nested more than {DEEPEST} deep, which not every database stores."
+
+
+class Unstorable(TypeError):
+    """A value is of a type that can be stored, but is itself beyond that."""
+
+
+def to_storable(value: Any) -> Any:
+    """Return the value as JSON that every database takes; TypeError if none would."""
+    try:
+        data = to_json(value)
+    except RecursionError as error:
+        raise Unstorable(TOO_DEEP) from error
+    if _is_too_deep(data):
+        raise Unstorable(TOO_DEEP)
+    return data
+
+
+def _is_too_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [item for each in level for item in _inside(each)]
+    return any(isinstance(each, list | dict) for each in level)
+
+
+def _inside(data: Any) -> Iterable[Any]:
+    if isinstance(data, dict):
+        return data.values()
+    return data if isinstance(data, list) else ()
 
 
 def to_json(value: Any) -> Any:
@@ -168,7 +201,7 @@ def _encode_list(value: list[Any] | tuple[Any, ...]) -> list[Any]:
 def _encode_dict(value: dict[Any, Any]) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str) or UNSTORABLE_TEXT.search(key):
-            raise TypeError(
+            raise Unstorable(
                 f"A dict can be stored if its keys are text; {key!r} is not."
             )
     data = {str(key): to_json(item) for key, item in value.items()}
@@ -188,11 +221,19 @@ def _show_dict(data: dict[str, Any]) -> str:
 
 def _write_datetime(value: datetime) -> str:
     aware = value.utcoffset() is not None
-    return (value.astimezone(UTC) if aware else value).isoformat()
+    try:
+        return (value.astimezone(UTC) if aware else value).isoformat()
+    except OverflowError as error:
+        raise Unstorable(
+            f"{value} lies before the year 1 or after the year 9999 in UTC."
+        ) from error
 
 
 def _show_datetime(value: datetime) -> str:
-    return str(timezone.localtime(value) if timezone.is_aware(value) else value)
+    try:
+        return str(timezone.localtime(value) if timezone.is_aware(value) else value)
+    except OverflowError:  # No calendar of this time zone has it.
+        return str(value)
 
 
 # References

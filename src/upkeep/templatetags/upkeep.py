@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django import template
-from django.urls import reverse
+from django.contrib.auth.models import AnonymousUser
+from django.urls import NoReverseMatch, reverse
 
 from upkeep.runs import words
 from upkeep.runs.progress import Progress
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from django.http import HttpRequest
     from django.template import Context
@@ -30,8 +32,8 @@ def upkeep_progress(
     """
     Show how far a run is, and go on showing it: `{% upkeep_progress run %}`.
 
-    Whoever asked for the run may watch it, and whoever may see all runs; others are
-    shown nothing. `scripts` is False in pages that have htmx already.
+    Whoever asked for the run may watch it, and whoever may see it on its page; others
+    are shown nothing. `scripts` is False in pages that have htmx already.
     """
     if not _may_watch(_request_of(context), run):
         return {}
@@ -59,7 +61,20 @@ def _may_watch(request: HttpRequest | None, run: Run) -> bool:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return False
-    return bool(user.pk == run.requested_by_id or user.has_perm("upkeep.view_run"))
+    needed = {"upkeep.view_run", run.asks_for} - {""}
+    return bool(user.pk == run.requested_by_id or user.has_perms(needed))
+
+
+@register.simple_tag(takes_context=True)
+def logout_address(context: Context) -> str:
+    """Return where one logs out by POST; an empty text where nothing is known."""
+    user = getattr(_request_of(context), "user", AnonymousUser())
+    # The admin logs out those alone whom it lets in.
+    names = ["logout", "admin:logout"] if user.is_staff else ["logout"]
+    for name in names if user.is_authenticated else []:
+        with suppress(NoReverseMatch):
+            return reverse(name)
+    return ""
 
 
 @register.filter
@@ -79,6 +94,12 @@ def label_parts(label: str) -> tuple[str, str]:
     """Return the app's half of a label, and the task's."""
     app, _, name = label.rpartition(".")
     return app, name
+
+
+@register.filter
+def moment(when: datetime) -> str:
+    """Say when something was."""
+    return words.moment(when)
 
 
 @register.filter

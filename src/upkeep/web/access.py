@@ -26,7 +26,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
 from upkeep.databases import home, storable
-from upkeep.exceptions import TaskNotFound
 from upkeep.runs.models import Run
 from upkeep.tasks import registry
 from upkeep.web import csp
@@ -35,6 +34,7 @@ from upkeep.web.answers import NOT_FOUND, REFUSED, refuse, wants_json, wants_par
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
+    from upkeep.runs.overview import Entry
     from upkeep.tasks.base import Task
 
 SEE = "upkeep.view_run"
@@ -107,35 +107,34 @@ def require(request: HttpRequest, permission: str) -> None:
         )
 
 
-def may_use(request: HttpRequest, task: type[Task] | None) -> bool:
+def may_use(request: HttpRequest, entry: Entry) -> bool:
     """Tell whether one has the permission that the task itself asks for."""
-    if task is None or task.permission is None:
-        return True
-    return user_of(request).has_perm(task.permission)
+    return user_of(request).has_perms(entry.asks_for)
 
 
 def find_task(request: HttpRequest, label: str) -> type[Task] | None:
     """
     Return the task; None where only its runs are left.
 
-    Raises Http404, or PermissionDenied where the task asks for more.
+    Raises Http404, or PermissionDenied where the task asks for more, or did so before
+    it went.
     """
-    try:
-        task = registry.get(label)
-    except TaskNotFound as error:
-        if label not in _stored_spellings(label):
-            sentence = _("There is no task %(label)s.") % {"label": label}
-            raise Http404(sentence) from error
-        return None
-    if task.permission:
-        require(request, task.permission)
+    task = registry.find(label)
+    permissions = {task.permission or ""} if task else _permissions_of_gone(label)
+    for permission in sorted(permissions - {""}):
+        require(request, permission)
     return task
 
 
-def _stored_spellings(label: str) -> set[str]:
-    """Return the label as runs have it; MariaDB takes others for the same."""
+def _permissions_of_gone(label: str) -> set[str]:
+    """Return what runs of a task that is gone ask for. Raises Http404 for none."""
     runs = Run.objects.using(home()).of(storable(label)).order_by()
-    return set(runs.values_list("task", flat=True)[:1])
+    known = runs.values_list("task", "permission").distinct()
+    # MariaDB takes other spellings for the same.
+    found = {permission for stored, permission in known if stored == label}
+    if not found:
+        raise Http404(_("There is no task %(label)s.") % {"label": label})
+    return found
 
 
 def find_run(request: HttpRequest, pk: int) -> Run:
@@ -164,12 +163,8 @@ def require_view(request: HttpRequest, run: Run) -> None:
 
 
 def _require_own_permission(request: HttpRequest, run: Run) -> None:
-    try:
-        permission = run.task_class.permission
-    except TaskNotFound:  # Nobody is left to ask for more.
-        return
-    if permission:
-        require(request, permission)
+    if run.asks_for:
+        require(request, run.asks_for)
 
 
 def _wrong_method(request: HttpRequest, methods: Sequence[str]) -> HttpResponse | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.templatetags.static import static
 
 if TYPE_CHECKING:
@@ -34,5 +35,13 @@ def protect(response: HttpResponse) -> None:
 
 def _origin_of_static_files() -> list[str]:
     """Return the host of the static files, where it is another than ours."""
-    parts = urlsplit(static("upkeep/upkeep.css"))
+    parts = urlsplit(_address_of_static_files())
     return [f"{parts.scheme or 'https'}://{parts.netloc}"] if parts.netloc else []
+
+
+def _address_of_static_files() -> str:
+    try:
+        return static("upkeep/upkeep.css")
+    except Exception:  # noqa: BLE001 - a storage may raise anything for what it lacks
+        # JSON and redirects need no sheet; a page says itself that it is missing.
+        return settings.STATIC_URL or ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.files import File
+from django.forms.fields import InvalidJSONInput
 from django.forms.utils import ErrorDict
 from django.template.defaultfilters import filesizeformat
 from django.utils.datastructures import MultiValueDict
@@ -171,9 +172,17 @@ def form_of(task: type[Task], request: HttpRequest) -> ParameterForm:
 
 def _fields_of(task: type[Task], masked: Collection[str]) -> dict[str, forms.Field]:
     fields = {name: as_asked(field) for name, field in task.fields.items()}
+    for field in fields.values():
+        if isinstance(field, forms.JSONField):
+            field.bound_data = _as_typed  # type: ignore[method-assign]
     for name in masked:
         _hide(fields[name])
     return fields
+
+
+def _as_typed(data: Any, initial: Any) -> Any:
+    """Show JSON as somebody wrote it: what was read may be nothing that can be sent."""
+    return initial if data is None else InvalidJSONInput(data)
 
 
 def _hide(field: forms.Field) -> None:
@@ -196,10 +205,15 @@ def _named_by(
     """Return values from the address; what is masked does not belong there."""
     with in_project_terms():
         return {
-            name: field.widget.value_from_datadict(request.GET, MultiValueDict(), name)
+            name: _from_address(field, request.GET, name)
             for name, field in fields.items()
             if name not in masked and _is_named(field.widget, request.GET, name)
         }
+
+
+def _from_address(field: forms.Field, query: QueryDict, name: str) -> Any:
+    value = field.widget.value_from_datadict(query, MultiValueDict(), name)
+    return _as_typed(value, "") if isinstance(field, forms.JSONField) else value
 
 
 def _is_named(widget: forms.Widget, query: QueryDict, name: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from django.forms import ChoiceField, ModelChoiceField
+from django.forms.utils import pretty_name
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.choices import flatten_choices
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -14,6 +17,8 @@ from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
 from upkeep.runs.models import Run
 from upkeep.runs.overview import overview
 from upkeep.tasks import registry
+from upkeep.tasks.masks import masked_names
+from upkeep.tasks.values import to_storable
 from upkeep.web.access import SEE, START, find_task, guarded, may_use, require, user_of
 from upkeep.web.answers import (
     CONFLICT,
@@ -33,8 +38,9 @@ from upkeep.web.forms import ParameterForm, form_of
 from upkeep.web.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from django.forms import Field
     from django.http import HttpRequest, HttpResponse
 
     from upkeep.runs.overview import Entry
@@ -175,7 +181,7 @@ def _page_of(runs: Any, before: str) -> tuple[list[Run], int | None]:
 
 
 def _is_wanted(request: HttpRequest, entry: Entry, wanted: str) -> bool:
-    if not may_use(request, entry.task):
+    if not may_use(request, entry):
         return False
     words = f"{entry.label} {entry.task.description() if entry.task else ''}"
     return wanted.lower() in words.lower()
@@ -202,10 +208,37 @@ def _task_as_json(label: str, task: type[Task] | None) -> dict[str, Any]:
 
 
 def _parameters(task: type[Task]) -> Iterator[dict[str, Any]]:
+    """Yield what a program has to know to start a run."""
+    masked = masked_names(task.fields, task.masked)
     for name, field in task.fields.items():
         yield {
             "name": name,
             "kind": type(field).__name__,
-            "required": field.required,
+            "label": str(pretty_name(name) if field.label is None else field.label),
             "help": str(field.help_text),
+            "required": field.required,
+            "masked": name in masked,
+            "initial": None if name in masked else _initial(field),
+            "choices": _choices(field),
         }
+
+
+def _initial(field: Field) -> Any:
+    """Return the value of what is left out, in the form in which a run keeps it."""
+    value = field.initial() if callable(field.initial) else field.initial
+    try:
+        return to_storable(value)
+    except TypeError:
+        return str(value)
+
+
+def _choices(field: Field) -> list[list[str]] | None:
+    """Return values and what they stand for; None where records are chosen from."""
+    if not isinstance(field, ChoiceField) or isinstance(field, ModelChoiceField):
+        return None
+    # The types that Django is given do not know of groups.
+    flatten = cast("Callable[[Any], Iterator[tuple[Any, Any]]]", flatten_choices)
+    return [
+        ["" if value is None else str(value), str(label)]
+        for value, label in flatten(field.choices)
+    ]

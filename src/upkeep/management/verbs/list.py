@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from upkeep.conf import conf
 from upkeep.management.portrait import portrait
 from upkeep.management.verbs.base import Verb
-from upkeep.management.words import moment
 from upkeep.runs.overview import overview
+from upkeep.runs.words import moment
 from upkeep.tasks import registry
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
 from upkeep.runs.why import why
-from upkeep.runs.words import duration, rate
+from upkeep.runs.words import duration, moment, rate
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -98,7 +98,7 @@ def _events(run: Run) -> QuerySet[Event]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    enqueued = words.moment(run.created_at)
+    enqueued = moment(run.created_at)
     return str(run.pk), label(run), run.status, enqueued, words.where(run)
 
 
@@ -110,9 +110,9 @@ def _story(run: Run) -> Pairs:
     yield "status", run.status
     yield "reason", run.reason
     yield "why", why(run)
-    yield "enqueued", f"{words.moment(run.created_at)}{by}"
-    yield "started", words.moment(run.started_at)
-    yield "ended", words.moment(run.ended_at)
+    yield "enqueued", f"{moment(run.created_at)}{by}"
+    yield "started", moment(run.started_at)
+    yield "ended", moment(run.ended_at)
 
 
 def _numbers(run: Run) -> Pairs:
@@ -125,9 +125,9 @@ def _numbers(run: Run) -> Pairs:
 
 def _queue(run: Run) -> Pairs:
     yield "queue", f"{run.queue} of backend {run.backend}, priority {run.priority}"
-    yield "not before", words.moment(run.run_after)
+    yield "not before", moment(run.run_after)
     yield "worker", run.worker
-    yield "lease until", words.moment(run.lease_until)
+    yield "lease until", moment(run.lease_until)
     yield "attempts", str(run.attempts)
 
 
@@ -139,4 +139,5 @@ def _body(run: Run) -> Pairs:
     yield "result", "" if run.result is None else words.compact(run.result)
     if run.error_class:
         yield "error", f"{run.error_class}: {run.error_message}"
+        yield "stopped at", run.error_at
     yield "traceback", run.traceback

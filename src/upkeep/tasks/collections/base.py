@@ -33,6 +33,9 @@ class Collection(ABC, Generic[Item]):
 
     kind: ClassVar[str]
 
+    unit: str = "item"
+    """What is counted: "item", or "batch"."""
+
     @abstractmethod
     def page(self, cursor: Cursor | None, size: int) -> Page[Item]:
         """Return at most `size` items after the cursor; None is the beginning."""

@@ -44,6 +44,7 @@ class BatchesCollection(RecordsCollection):
     """Batches in the order of a key; each is known by the keys of its records."""
 
     kind = "batches"
+    unit = "batch"
 
     def __init__(self, batches: Batches, alias: str, **options: Any) -> None:
         super().__init__(batches.queryset, alias, **options)

@@ -140,6 +140,7 @@ class FileCollection(Collection[Any]):
 
     def __init__(self, file: RowsFile, *, batch: int | None = None) -> None:
         self.kind = file.kind  # type: ignore[misc]  # that of the format
+        self.unit = "item" if batch is None else "batch"
         self._rows_file = file
         self._batch = batch
         self._was_open = not file.file.closed

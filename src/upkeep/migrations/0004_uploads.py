@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("upkeep", "0002_pages"),
+        ("upkeep", "0003_permission_unit_and_place_of_error"),
     ]
 
     operations = [
