@@ -62,7 +62,9 @@ def faulty(known: Known) -> type[Faulty]:
 
 def test_a_batch_that_fails_is_called_one(known: Known, settings: Settings) -> None:
     class Trial(ImportItemsInBatches):
-        pass
+        def process(self, rows: list[dict[str, str]]) -> None:
+            for row in rows:
+                int(row["n"])
 
     memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     settings.STORAGES = settings.STORAGES | {"upkeep": memory}
