@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from pytest_django import Settings
 
+from tests.registering import registered
 from tests.tasks.collections.files.books import (
     SHEET,
     book,
@@ -25,7 +26,6 @@ from upkeep import Task
 from upkeep.exceptions import InvalidFile
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.runs.status import Status
-from upkeep.tasks import registry
 from upkeep.tasks.collections import collect
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -279,19 +279,17 @@ def test_ends_the_run_as_errored_with_its_place_kept(
     field: Callable[..., Any],
     content: bytes,
     where: str,
-    monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
     tmp_path: Any,
 ) -> None:
     settings.BASE_DIR = tmp_path
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
-
     module = "tests.testapp.maintenance"
     methods = {"collection": lambda self: self.file, "process": lambda self, row: None}
-    read: Any = type(
-        "Read", (Task,), {"__module__": module, "file": field(), **methods}
-    )
-    run = read.run_now(file=ContentFile(content, name="f"))
+    with registered():
+        read: Any = type(
+            "Read", (Task,), {"__module__": module, "file": field(), **methods}
+        )
+        run = read.run_now(file=ContentFile(content, name="f"))
     assert (run.status, run.done, run.error_class) == (
         Status.ERRORED,
         2,
