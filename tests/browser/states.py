@@ -351,6 +351,11 @@ def admin_list() -> str:
     return reverse("admin:upkeep_run_changelist")
 
 
+def see_the_progress(page: Page) -> None:
+    """Wait until the run is there: a page that shows nothing has no fault, either."""
+    page.get_by_role("progressbar").wait_for()
+
+
 def host_page() -> str:
     run = run_in(Status.RUNNING)
     return reverse("host-page", args=[run.pk])
@@ -388,5 +393,5 @@ STATES = [
     State(name="refusal-403", make=forbidden, may=(), status=403),
     State(name="refusal-404", make=no_such_run, status=404),
     State(name="admin-runs", make=admin_list, is_staff=True, is_ours=False),
-    State(name="host-progress", make=host_page),
+    State(name="host-progress", make=host_page, act=see_the_progress),
 ]
