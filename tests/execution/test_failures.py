@@ -13,6 +13,7 @@ import pytest
 from django import forms
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from tests.dispatch.queue import messages
 from tests.execution.story import effects, log_of, once, resume
 from tests.integration.harness import faults
 from tests.testapp.clock import clock
@@ -70,6 +71,7 @@ class TestBadItem:
         assert run.error_message == f"item {bad} is bad"
         assert "in fail" in run.traceback
         assert run.reason == f"ValueError: item {bad} is bad (at testapp.Item {bad})"
+        assert not messages()
 
     @pytest.mark.parametrize("bad", [FIRST, MIDDLE, LAST])
     def test_resume_goes_on_with_it(self, faulty: type[Faulty], bad: int) -> None:
@@ -269,6 +271,16 @@ class TestStory:
         assert len(run.error_message) < 20_000
         assert len(run.traceback) < 200_000
         assert "in fail" in run.traceback
+
+    def test_a_class_of_a_long_name_is_cut(self, faulty: type[Faulty]) -> None:
+        def fail(self: Faulty, item: Item) -> None:
+            raise type("Long" * 200, (Exception,), {})("no")
+
+        faulty.bad = {MIDDLE}
+        with mock.patch.object(faulty, "fail", fail):
+            run = faulty.run_now()
+        assert (run.status, run.error_message) == (Status.ERRORED, "no")
+        assert len(run.error_class) == 255
 
     def test_an_error_that_cannot_be_printed(self, faulty: type[Faulty]) -> None:
         class Unprintable(Exception):
