@@ -2,6 +2,7 @@
 
 from tests.acceptance.statements import (
     better,
+    decided_otherwise,
     no_counterpart,
     shown,
     to_come,
@@ -52,11 +53,15 @@ STATEMENTS = [
         "test_that_lacks_a_method_ends_as_errored",
         "tasks/test_base.py::TestWithoutAQueue::test_process_can_be_called",
     ),
-    shown(
+    decided_otherwise(
         "A08",
-        "`count` may say how many there are, or that nobody knows; it is asked once.",
-        "execution/test_executor.py::TestTotal::test_it_stays_that_of_the_first_start",
+        "`count` may say how many there are, or that nobody knows.",
         "execution/test_executor.py::TestTotal::test_it_may_be_unknown",
+        "execution/test_executor.py::TestTotal::test_it_stays_that_of_the_first_start",
+        "execution/test_executor.py::TestTotal::test_a_resume_does_not_ask_again",
+        ours=(
+            "It is asked once, when the run first starts; a resume does not ask again."
+        ),
     ),
     better(
         "A09",
@@ -252,7 +257,8 @@ STATEMENTS = [
         "Whatever else a collection returns is refused by its type.",
         "tasks/collections/test_base.py::TestCollect::"
         "test_refuses_anything_else_by_its_type",
-        "execution/test_executor.py::TestWhatIsGone::test_its_collection",
+        "execution/test_executor.py::TestTask::"
+        "test_whose_collection_cannot_be_walked_ends_as_errored",
     ),
     no_counterpart(
         "B10",

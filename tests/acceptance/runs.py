@@ -142,7 +142,8 @@ STATEMENTS = [
     shown(
         "JOB-35",
         "What cannot be walked ends the run as errored, with what could be.",
-        "execution/test_executor.py::TestWhatIsGone::test_its_collection",
+        "execution/test_executor.py::TestTask::"
+        "test_whose_collection_cannot_be_walked_ends_as_errored",
         "tasks/collections/test_base.py::TestCollect::"
         "test_refuses_anything_else_by_its_type",
     ),

@@ -28,9 +28,9 @@ MAP = [
 
 # Change a number here only with the map. What is still to come can only become less.
 COUNTS = {
-    State.SHOWN: 212,
+    State.SHOWN: 211,
     State.BETTER: 38,
-    State.DECIDED_OTHERWISE: 6,
+    State.DECIDED_OTHERWISE: 7,
     State.TO_COME: 33,
     State.NO_COUNTERPART: 11,
 }

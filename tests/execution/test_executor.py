@@ -257,6 +257,26 @@ class TestTotal:
         assert len(asked) == 1
         assert (run.status, run.done, run.total) == (Status.SUCCEEDED, 21, 20)
 
+    def test_a_resume_does_not_ask_again(self, known: Known) -> None:
+        asked, broken = [], {7}
+
+        @known
+        class Trial(CountUp):
+            def count(self) -> int:
+                asked.append(self)
+                return 20
+
+            def process(self, item: Item) -> None:
+                super().process(item)
+                if item.pk in broken:
+                    raise ValueError
+
+        run = Trial.run_now()
+        started_at = run.started_at
+        broken.clear()
+        assert (resume(run).status, run.total) == (Status.SUCCEEDED, 20)
+        assert (len(asked), run.started_at) == (1, started_at)
+
     def test_it_may_be_unknown(self, known: Known) -> None:
         @known
         class Trial(CountUp):
@@ -378,6 +398,19 @@ class TestTask:
         run = Trial.run_now()
         assert (run.status, run.done) == (Status.ERRORED, 0)
         assert f"Trial must define {method}(" in run.error_message
+        assert run.started_at
+
+    def test_whose_collection_cannot_be_walked_ends_as_errored(
+        self, known: Known
+    ) -> None:
+        @known
+        class Trial(CountUp):
+            def collection(self) -> Any:
+                return {"a": 1}
+
+        run = Trial.run_now()
+        assert (run.status, run.done) == (Status.ERRORED, 0)
+        assert "a list or another sequence" in run.error_message
         assert run.started_at
 
 
