@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# What its tests state. The numbers left out say again what another one says.
+# What its own tests state, by their groups; not each of them is asked for.
 STATEMENTS = {
     "DOC": "1",
     "AH": "1",
