@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, models
-from django.db.models import Count, F
+from django.db.models import Count, F, Window
+from django.db.models.functions import Lower, RowNumber
 from django.test.utils import CaptureQueriesContext, isolate_apps
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -230,6 +231,10 @@ class TestJoins:
             Group.objects.annotate(codename=F("permissions__codename")),
             Permission.objects.filter(group__name="a"),
             User.objects.filter(groups__permissions__codename="a"),
+            Group.objects.annotate(n=Count("user"), c=F("permissions__codename")),
+            Group.objects.annotate(
+                n=Count("user"), c=Lower("permissions__content_type__model")
+            ),
         ],
     )
     def test_to_many_are_refused(self, queryset: Any) -> None:
@@ -244,6 +249,8 @@ class TestJoins:
             Group.objects.filter(pk__in=Group.objects.filter(permissions__id=1)),
             Group.objects.exclude(permissions__codename="a"),
             Group.objects.annotate(number=Count("permissions")),
+            Group.objects.annotate(n=Count("user")).filter(permissions__codename="a"),
+            Permission.objects.annotate(n=Count("user"), m=F("content_type__model")),
             Permission.objects.filter(content_type__app_label="auth"),
             Permission.objects.select_related("content_type"),
             Group.objects.prefetch_related("permissions"),
@@ -251,6 +258,32 @@ class TestJoins:
     )
     def test_to_one_and_none_are_walked(self, queryset: Any) -> None:
         walked(queryset)
+
+
+class TestWindows:
+    """A window sees the rows of one page alone, so what it says there is wrong."""
+
+    number = Window(RowNumber(), partition_by="name", order_by="pk")
+
+    @pytest.mark.parametrize(
+        "queryset",
+        [
+            Item.objects.annotate(number=number),
+            Item.objects.annotate(number=number).filter(number__gt=1),
+            Item.objects.annotate(number=number + 1),
+            Item.objects.alias(number=number).filter(number__gt=1),
+        ],
+    )
+    def test_are_refused(self, queryset: Any) -> None:
+        with pytest.raises(InvalidCollection, match=r"window function.*pk__in"):
+            walked(queryset)
+
+    @pytest.mark.django_db
+    def test_in_a_query_of_their_own_see_all(self) -> None:
+        Item.objects.bulk_create(Item(name=name) for name in "aabab")
+        repeated = Item.objects.annotate(number=self.number).filter(number__gt=1)
+        items = Item.objects.filter(pk__in=repeated.values("pk"))
+        assert [each.name for each in walk(walked(items), 1)] == ["a", "a", "b"]
 
 
 class ItemsElsewhere:
