@@ -38,7 +38,7 @@ Fields = Mapping[str, forms.Field]
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 # What fields raise, beside ValidationError, for values that they were not made for.
-UNFIT = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
+UNFIT = (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 

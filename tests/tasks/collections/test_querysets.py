@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
-from tests.testapp.models import Country, Document, Item
+from tests.testapp.models import Country, Document, Item, Note, Reading
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections import Collection, collect, querysets
 
@@ -258,6 +258,59 @@ class TestJoins:
     )
     def test_to_one_and_none_are_walked(self, queryset: Any) -> None:
         walked(queryset)
+
+
+class TestWeight:
+    """A page holds as many records as weigh two megabytes, whatever is large there."""
+
+    @pytest.mark.parametrize(
+        "large",
+        [
+            "x" * 100_000,
+            b"x" * 100_000,
+            memoryview(b"x" * 100_000),
+            {"deep": [{"text": "x" * 100_000}]},
+            list(range(12_500)),
+        ],
+        ids=["text", "bytes", "memory", "JSON", "numbers"],
+    )
+    def test_is_that_of_values(self, large: Any) -> None:
+        records = [Note(text="") for _ in range(30)]
+        for record in records:
+            vars(record)["value"] = large
+        assert querysets.fitting(records) == 20
+
+    def test_of_what_is_nested_deeply_is_known_too(self) -> None:
+        deep: Any = []
+        for _ in range(5_000):
+            deep = [deep]
+        record = Note(text="")
+        vars(record)["value"] = deep
+        assert querysets.fitting([record])
+
+    @pytest.mark.django_db
+    def test_is_that_of_what_is_fetched_with_them(self) -> None:
+        country = Country.objects.create(code="at")
+        readings = [Reading(country=country) for _ in range(200)]
+        Reading.objects.bulk_create(readings)
+        alone, together = (
+            querysets.fitting(list(queryset)) or 0
+            for queryset in (
+                Reading.objects.all(),
+                Reading.objects.select_related("country"),
+            )
+        )
+        assert together < alone
+        with_all = Country.objects.prefetch_related("reading_set")
+        assert (querysets.fitting(list(with_all)) or 0) < alone / 100
+
+    def test_of_a_record_that_many_refer_to_counts_once(self) -> None:
+        country = Country(code="x" * 200_000)
+        readings = [Reading(country=country) for _ in range(20)]
+        vars(country)["text"] = "x" * 200_000
+        for reading in readings:
+            reading.country_id = "at"
+        assert (querysets.fitting(readings) or 0) > 50
 
 
 class TestWindows:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import router
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.query import ModelIterable
 
@@ -191,14 +191,37 @@ def without_locks(records: QuerySet[Any]) -> QuerySet[Any]:
 def fitting(items: Sequence[Any]) -> int | None:
     """Return how many such records a page may hold; None where there is none."""
     some = items[:: len(items) // WEIGHED or 1]
-    weights = [_weight(item) for item in some]
-    return max(PAGE_BYTES * len(weights) // sum(weights), 1) if weights else None
+    return max(PAGE_BYTES * len(some) // _weight(some), 1) if some else None
 
 
-def _weight(item: Any) -> int:
-    """Return the bytes of what is large in a record, and a little for the rest."""
-    values = vars(item).values()
-    return 100 + sum(len(each) for each in values if isinstance(each, str | bytes))
+def _weight(records: Sequence[Any]) -> int:
+    """Return the bytes of what is large in records, and a little for the rest."""
+    weight, unweighed = 0, list(records)
+    seen: set[int] = set()  # A record that many refer to is there once.
+    while unweighed:
+        value = unweighed.pop()
+        if isinstance(value, Model):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            weight += 100
+        weight += len(value) if isinstance(value, str | bytes | memoryview) else 8
+        unweighed += _parts(value)
+    return weight
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Return what a value is made of, what was fetched with a record among it."""
+    match value:
+        case dict():
+            return chain(value, value.values())
+        case list() | tuple():
+            return value
+        case Model():
+            return (vars(value), value._state.fields_cache)
+        case QuerySet():  # One that was prefetched.
+            return getattr(value, "_result_cache", None) or ()
+    return ()
 
 
 def check(queryset: QuerySet[Any], alias: str, *, in_transaction: bool) -> None:
