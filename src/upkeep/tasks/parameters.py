@@ -45,7 +45,7 @@ Fields = Mapping[str, forms.Field]
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 # What fields raise, beside ValidationError, for values that they were not made for.
-UNFIT = (AttributeError, TypeError, ValueError, OverflowError)
+UNFIT = (AttributeError, TypeError, ValueError, ArithmeticError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 

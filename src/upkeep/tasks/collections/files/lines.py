@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 
-from upkeep.exceptions import InvalidFile
+from upkeep.exceptions import InvalidFile, StorageFailed
 from upkeep.tasks.collections.files import kinds
 from upkeep.tasks.collections.files.base import Place, Reader, RowsFile, no_such_place
 
@@ -109,6 +109,8 @@ class LineReader(Reader):
                 last = lines.pop()  # It may go on in the next block.
                 rest, size = [last], len(last)
                 yield lines
+        if position < self._file.size:  # The last line may be half of one.
+            raise StorageFailed.cut_off(self._name, position, self._file.size)
         if size:
             yield b"".join(rest).splitlines(keepends=True)
 
