@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.template import Context, Template
+from django.template import RequestContext, Template
 from django.urls import include, path
 
 from upkeep.runs.models import Run
@@ -32,7 +32,8 @@ HOST_PAGE = """\
 def host_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run within a page that knows nothing else of Upkeep."""
     run = Run.objects.get(pk=pk)
-    return HttpResponse(Template(HOST_PAGE).render(Context({"run": run})))
+    page = Template(HOST_PAGE).render(RequestContext(request, {"run": run}))
+    return HttpResponse(page)
 
 
 def icon(request: HttpRequest) -> HttpResponse:

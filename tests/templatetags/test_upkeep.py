@@ -91,7 +91,7 @@ class TestScripts:
         page = shown(TAG + TAG, run=run)
         assert [each["src"] for each in page.all("script")] == [
             "/static/upkeep/htmx.min.js",
-            "/static/upkeep/upkeep.js",
+            "/static/upkeep/progress.js",
         ]
         assert len(page.all("link")) == 1
 
