@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 PAGE = 20
 
+# The address also fills in the form: no parameter can have a name with a hyphen.
+BEFORE = "before-run"
+
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -128,7 +131,7 @@ def _show(
         return _say_no(form, status, refusal)
     if status != 200 and form:
         form.keep_files()
-    before = before_of(request)
+    before = before_of(request, BEFORE)
     runs = _runs_of(label, task)
     active = list(runs.active()[:PAGE])
     ended, further = _page_of(runs.ended(), before)
@@ -155,7 +158,7 @@ def _show(
         request,
         "tasks/detail",
         context,
-        address=with_query(reverse("upkeep:task", args=[label]), before=before),
+        address=with_query(reverse("upkeep:task", args=[label]), **{BEFORE: before}),
         state=state,
         status=status,
     )
