@@ -269,7 +269,7 @@ class TestEarlierRuns:
                 assert answer.status_code == 200
 
     def test_and_a_parameter_may_have_any_name(
-        self, client: Client, known: Know
+        self, client: Client, known: Know[type[Task]]
     ) -> None:
         class Tidy(Numbers):
             before = forms.IntegerField()

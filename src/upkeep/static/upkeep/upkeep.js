@@ -49,10 +49,12 @@
     function (event) {
       var form = event.target;
       var isTooSoon = performance.now() - exchanged < SETTLED;
-      if (form.method === "post" && (isTooSoon || form.hasAttribute("data-sent"))) {
+      // form.method would be the parameter of that name.
+      var isPost = form.getAttribute("method") === "post";
+      if (isPost && (isTooSoon || form.hasAttribute("data-sent"))) {
         event.preventDefault();
         event.stopPropagation();
-      } else if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      } else if (isPost && !form.hasAttribute("hx-post")) {
         form.setAttribute("data-sent", "");
       }
     },
