@@ -21,6 +21,7 @@ from upkeep.runs.models import Run
 from upkeep.tasks import uploads
 from upkeep.tasks.uploads import StoredFile
 from upkeep.web import kept
+from upkeep.web.forms import ParameterForm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
 
@@ -236,6 +237,24 @@ class TestToken:
         (place,) = stored()
         uploads.storage().delete(place)
         self.is_gone(client, url, token)
+
+    def test_sent_twice_at_once_says_so_to_who_is_the_second(
+        self,
+        client: Client,
+        url: str,
+        token: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        find = ParameterForm.find_files
+
+        def find_and_be_overtaken(form: ParameterForm) -> None:
+            find(form)
+            for place in stored():
+                uploads.storage().delete(place)
+
+        monkeypatch.setattr(ParameterForm, "find_files", find_and_be_overtaken)
+        self.is_gone(client, url, token)
+        assert not Run.objects.exists()
 
     def test_does_not_tell_where_the_file_is(self, url: str, token: str) -> None:
         (place,) = stored()

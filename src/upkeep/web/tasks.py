@@ -13,7 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
+from upkeep.exceptions import (
+    AlreadyActive,
+    InvalidParameters,
+    QueueRefused,
+    VanishedReference,
+)
 from upkeep.runs.models import Run
 from upkeep.runs.overview import overview
 from upkeep.tasks import registry
@@ -97,7 +102,7 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         return refuse(request, UNSUPPORTED, refusal)
     form = form_of(task, request)
     try:
-        run = task.using(by=user_of(request)).enqueue(**_given(request, form))
+        run = _enqueue(request, task, form)
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
@@ -109,6 +114,14 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
     if wants_json(request):
         return data(run_as_json(run), status=CREATED)
     return redirect(url_of(run))
+
+
+def _enqueue(request: HttpRequest, task: type[Task], form: ParameterForm) -> Run:
+    try:
+        return task.using(by=user_of(request)).enqueue(**_given(request, form))
+    except VanishedReference:  # Another click has just used up a file that was kept.
+        form.find_files()  # This says which.
+        raise
 
 
 def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:
