@@ -89,7 +89,8 @@ class TestNames:
     def test_of_parameters_are_shown_whatever_they_are(
         self, client: Client, known: Know[type[Task]], name: str
     ) -> None:
-        known(type("Trial", (Numbers,), {name: forms.CharField()}))
+        members = {name: forms.CharField(), "__qualname__": "<locals>.Trial"}
+        known(type("Trial", (Numbers,), members))
         answer = client.post(to("task", "testapp.Trial"), {name: "seven"}, follow=True)
         assert f"{name} seven" in markup(answer).words
 

@@ -43,9 +43,13 @@ class Import(Numbers):
     more: Any = parameter(forms.FileField(required=False))
 
 
+# Made in a function, they are nothing that other tests would find.
+OF_THIS_TEST = {"__module__": __name__, "__qualname__": "<locals>.Trial"}
+
+
 @pytest.fixture
 def task(known: Know[type[Task]]) -> type[Task]:
-    return known(type("Trial", (Import,), {"__module__": __name__}))
+    return known(type("Trial", (Import,), OF_THIS_TEST))
 
 
 @pytest.fixture
@@ -205,7 +209,7 @@ class TestToken:
     def test_is_of_no_use_for_another_task(
         self, client: Client, token: str, known: Know[type[Task]]
     ) -> None:
-        other = known(type("Other", (Import,), {"__module__": __name__}))
+        other = known(type("Other", (Import,), OF_THIS_TEST))
         self.is_gone(client, to("task", other.label()), token)
 
     def test_that_was_changed_is_none(
