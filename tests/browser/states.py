@@ -375,7 +375,7 @@ STATES = [
     State(name="task-may_not_start", make=form, may=SEE),
     State(name="task-gone", make=gone),
     State(name="task-many_runs", make=many_runs),
-    State(name="task-older_runs", make=lambda: many_runs() + "?before=21"),
+    State(name="task-older_runs", make=lambda: many_runs() + "?before-run=21"),
     State(name="task-source", make=form, act=open_source),
     *(State(name=f"run-{status}", make=run_page(status)) for status in Status),
     State(name="run-traceback", make=run_page(Status.ERRORED), act=open_traceback),

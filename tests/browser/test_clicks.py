@@ -1,12 +1,15 @@
 """What a page does about clicks that come twice, too late, or from nobody any more."""
 
 import pytest
+from django import forms
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Watch, is_poll
 from tests.browser.conftest import Open
+from tests.registering import registered
 from tests.runs.stages import run_in
+from tests.testapp.maintenance import Numbers
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
@@ -46,6 +49,24 @@ def test_a_double_click_starts_one_run(page: Page) -> None:
     assert button.evaluate(CLICK_TWICE) == [False, True]
     page.wait_for_url("**/runs/*/")
     assert len(posts(watch)) == 1
+    assert Run.objects.count() == 1
+
+
+def test_a_double_click_starts_one_run_whatever_its_parameters_are_called(
+    page: Page,
+) -> None:
+    """A form gives its fields away as attributes, before its own."""
+
+    class Ship(Numbers):
+        app_label = "testapp"
+        method = forms.CharField(required=False)
+        action = forms.CharField(required=False)
+
+    with registered({"tests.Ship": Ship}):
+        page.goto("/upkeep/tasks/testapp.Ship/")
+        button = page.get_by_role("button", name="Run")
+        assert button.evaluate(CLICK_TWICE) == [False, True]
+        page.wait_for_url("**/runs/*/")
     assert Run.objects.count() == 1
 
 

@@ -111,6 +111,23 @@ def test_who_is_logged_out_is_asked_for_nothing_any_more(page: Page) -> None:
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
+def test_who_looks_is_told_while_the_server_does_not_answer(page: Page) -> None:
+    page.goto(f"/upkeep/runs/{run_in(Status.PAUSED).pk}/")
+    silence = page.get_by_text("The server does not answer.")
+    for trouble in (
+        lambda route: route.abort(),
+        lambda route: route.fulfill(status=500, body="The database is away."),
+    ):
+        page.route("**/runs/**", trouble)
+        expect(silence).to_be_hidden()
+        with page.expect_request(is_poll):
+            page.clock.run_for(2_100)
+        expect(silence).to_be_visible()
+        page.unroute("**/runs/**")
+        assert next_answer(page).status == 204
+        expect(silence).to_be_hidden()
+
+
 class TestFocus:
     """The keyboard's place outlives the exchange of the part that it is in."""
 

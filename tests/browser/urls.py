@@ -32,9 +32,8 @@ HOST_PAGE = """\
 def host_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run within a page that knows nothing else of Upkeep."""
     run = Run.objects.get(pk=pk)
-    return HttpResponse(
-        Template(HOST_PAGE).render(RequestContext(request, {"run": run}))
-    )
+    page = Template(HOST_PAGE).render(RequestContext(request, {"run": run}))
+    return HttpResponse(page)
 
 
 def icon(request: HttpRequest) -> HttpResponse:

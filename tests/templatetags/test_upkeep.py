@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps.registry import Apps
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.template import RequestContext, Template
 from django.test import RequestFactory
@@ -91,7 +93,7 @@ class TestScripts:
         page = shown(TAG + TAG, run=run)
         assert [each["src"] for each in page.all("script")] == [
             "/static/upkeep/htmx.min.js",
-            "/static/upkeep/upkeep.js",
+            "/static/upkeep/progress.js",
         ]
         assert len(page.all("link")) == 1
 
@@ -125,6 +127,19 @@ class TestScripts:
         )
         assert page.all("script") == page.all("link") == []
         assert len(live(page)) == 1
+
+
+class TestLogout:
+    def test_is_looked_for_whatever_users_a_project_has(self) -> None:
+        """Django asks of them for no more than AbstractBaseUser has."""
+
+        class Member(AbstractBaseUser):
+            class Meta:
+                app_label = "testapp"
+                apps = Apps()
+
+        page = shown("{% load upkeep %}[{% logout_address %}]", by=Member())
+        assert page.words == "[]"
 
 
 class TestFilters:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django import forms
 from django.db import DatabaseError, transaction
 from django.test import Client
 from pytest_django import Settings
 
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers, Report
-from tests.web.visits import JSON, SEE, START, STEER, to, visitor
+from tests.web.conftest import Know
+from tests.web.visits import JSON, SEE, START, STEER, markup, to, visitor
+from upkeep import Task
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
@@ -77,6 +80,19 @@ class TestPrograms:
         assert answer.status_code == 415
         assert "Send the parameters as a form" in answer.json()["error"]
         assert not Run.objects.exists()
+
+
+class TestNames:
+    """A parameter may be called what a dict has, too."""
+
+    @pytest.mark.parametrize("name", ["items", "keys", "get", "forloop"])
+    def test_of_parameters_are_shown_whatever_they_are(
+        self, client: Client, known: Know[type[Task]], name: str
+    ) -> None:
+        members = {name: forms.CharField(), "__qualname__": "<locals>.Trial"}
+        known(type("Trial", (Numbers,), members))
+        answer = client.post(to("task", "testapp.Trial"), {name: "seven"}, follow=True)
+        assert f"{name} seven" in markup(answer).words
 
 
 class TestHalfLetters:

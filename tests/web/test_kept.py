@@ -21,6 +21,7 @@ from upkeep.runs.models import Run
 from upkeep.tasks import uploads
 from upkeep.tasks.uploads import StoredFile
 from upkeep.web import kept
+from upkeep.web.forms import ParameterForm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
 
@@ -42,10 +43,13 @@ class Import(Numbers):
     more: Any = parameter(forms.FileField(required=False))
 
 
+# Made in a function, they are nothing that other tests would find.
+OF_THIS_TEST = {"__module__": __name__, "__qualname__": "<locals>.Trial"}
+
+
 @pytest.fixture
 def task(known: Know[type[Task]]) -> type[Task]:
-    members = {"__module__": __name__, "__qualname__": "<locals>.Trial"}
-    return known(type("Trial", (Import,), members))
+    return known(type("Trial", (Import,), OF_THIS_TEST))
 
 
 @pytest.fixture
@@ -205,7 +209,7 @@ class TestToken:
     def test_is_of_no_use_for_another_task(
         self, client: Client, token: str, known: Know[type[Task]]
     ) -> None:
-        other = known(type("Other", (Import,), {"__module__": __name__}))
+        other = known(type("Other", (Import,), OF_THIS_TEST))
         self.is_gone(client, to("task", other.label()), token)
 
     def test_that_was_changed_is_none(
@@ -246,8 +250,8 @@ class TestToken:
 
         monkeypatch.setattr(kept.Keeper, "find", find_at_the_last_moment)
         answer = client.post(url, {"n": "1"} | tokens)
-        assert answer.status_code == 409
-        assert "is no longer in the storage" in markup(answer).words
+        assert answer.status_code == 422
+        assert "The file is no longer kept" in markup(answer).words
         assert not Run.objects.exists()
 
     def test_that_cannot_be_removed_starts_the_run(
@@ -272,6 +276,24 @@ class TestToken:
         (place,) = stored()
         uploads.storage().delete(place)
         self.is_gone(client, url, token)
+
+    def test_sent_twice_at_once_says_so_to_who_is_the_second(
+        self,
+        client: Client,
+        url: str,
+        token: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        find = ParameterForm.find_files
+
+        def find_and_be_overtaken(form: ParameterForm) -> None:
+            find(form)
+            for place in stored():
+                uploads.storage().delete(place)
+
+        monkeypatch.setattr(ParameterForm, "find_files", find_and_be_overtaken)
+        self.is_gone(client, url, token)
+        assert not Run.objects.exists()
 
     def test_does_not_tell_where_the_file_is(self, url: str, token: str) -> None:
         (place,) = stored()

@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django import forms
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -272,7 +273,7 @@ class TestEarlierRuns:
             sizes.append(len(page))
             # What is added meanwhile is no reason to show one twice.
             run_in(Status.CANCELLED, Numbers)
-            url = f"{NUMBERS}?before={data['further']}" if data["further"] else ""
+            url = f"{NUMBERS}?before-run={data['further']}" if data["further"] else ""
         assert shown == sorted(runs, reverse=True)
         assert sizes == [PAGE, PAGE, 3]
 
@@ -291,7 +292,7 @@ class TestEarlierRuns:
         for _ in range(PAGE + 1):
             run_in(Status.CANCELLED, Numbers)
         with CaptureQueriesContext(connection) as queries:
-            client.get(NUMBERS, {"before": "5"})
+            client.get(NUMBERS, {"before-run": "5"})
         statements = [each["sql"] for each in queries.captured_queries]
         assert not [sql for sql in statements if "OFFSET" in sql or "COUNT(" in sql]
 
@@ -304,8 +305,23 @@ class TestEarlierRuns:
         run = Numbers.enqueue()
         for url in (NUMBERS, to("run", run.pk)):
             for headers in ({}, JSON, PART):
-                answer = client.get(url, {"before": before}, headers=headers)
+                query = {"before": before, "before-run": before}
+                answer = client.get(url, query, headers=headers)
                 assert answer.status_code == 200
+
+    def test_and_a_parameter_may_have_any_name(
+        self, client: Client, known: Know[type[Task]]
+    ) -> None:
+        class Tidy(Numbers):
+            before = forms.IntegerField()
+
+        url = to("task", known(Tidy).label())
+        runs = [run_in(Status.CANCELLED, Tidy, before=1).pk for _ in range(PAGE + 1)]
+        page = markup(client.get(url, {"before": runs[0]}))
+        assert to("run", runs[-1]) in [each["href"] for each in page.all("a")]
+        (older,) = [each["href"] for each in page.all("a") if each.get("rel") == "next"]
+        (field,) = markup(client.get(url + older)).named("before")
+        assert "value" not in field
 
     def test_of_a_renamed_task_are_there_under_both_names(self, client: Client) -> None:
         run = run_in(Status.CANCELLED, Numbers)

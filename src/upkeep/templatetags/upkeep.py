@@ -70,7 +70,8 @@ def logout_address(context: Context) -> str:
     """Return where one logs out by POST; an empty text where nothing is known."""
     user = getattr(_request_of(context), "user", AnonymousUser())
     # The admin logs out those alone whom it lets in.
-    names = ["logout", "admin:logout"] if user.is_staff else ["logout"]
+    is_staff = getattr(user, "is_staff", False)  # Not every project's users have it.
+    names = ["logout", "admin:logout"] if is_staff else ["logout"]
     for name in names if user.is_authenticated else []:
         with suppress(NoReverseMatch):
             return reverse(name)

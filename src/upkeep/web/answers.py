@@ -105,9 +105,9 @@ def with_query(url: str, **values: str) -> str:
     return f"{url}?{query}" if query else url
 
 
-def before_of(request: HttpRequest) -> str:
+def before_of(request: HttpRequest, name: str = "before") -> str:
     """Return the number behind which the page to show begins; "" for the first."""
-    before = request.GET.get("before", "")
+    before = request.GET.get(name, "")
     # No id is longer, and Python refuses to read numbers of thousands of digits.
     return before if before.isdecimal() and len(before) < 20 else ""
 

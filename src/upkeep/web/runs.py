@@ -127,7 +127,8 @@ def _show(
         "events": events,
         "earlier": earlier,
         "before": before,
-        "parameters": parameters_in_words(run),
+        # In a template, `.items` of a dict would be the parameter of that name.
+        "parameters": list(parameters_in_words(run).items()),
         "metadata": as_json(run.metadata, indent=2),
         "result": as_json(run.result, indent=2),
         "wishes": _wishes(run),

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 PAGE = 20
 
+# The address also fills in the form: no parameter can have a name with a hyphen.
+BEFORE = "before-run"
+
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -100,7 +103,7 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
         return refuse(request, UNSUPPORTED, refusal)
     form = form_of(task, request)
     try:
-        run = task.using(by=user_of(request)).enqueue(**_given(request, form))
+        run = _enqueue(request, task, form)
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
@@ -112,6 +115,14 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
     if wants_json(request):
         return data(run_as_json(run), status=CREATED)
     return redirect(url_of(run))
+
+
+def _enqueue(request: HttpRequest, task: type[Task], form: ParameterForm) -> Run:
+    try:
+        return task.using(by=user_of(request)).enqueue(**_given(request, form))
+    except VanishedReference:  # Another click has just used up a file that was kept.
+        form.find_files()  # This says which.
+        raise
 
 
 def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:
@@ -134,7 +145,7 @@ def _show(
         return _say_no(form, status, refusal)
     if status != 200 and form:
         form.keep_files()
-    before = before_of(request)
+    before = before_of(request, BEFORE)
     runs = _runs_of(label, task)
     active = list(runs.active()[:PAGE])
     ended, further = _page_of(runs.ended(), before)
@@ -161,7 +172,7 @@ def _show(
         request,
         "tasks/detail",
         context,
-        address=with_query(reverse("upkeep:task", args=[label]), before=before),
+        address=with_query(reverse("upkeep:task", args=[label]), **{BEFORE: before}),
         state=state,
         status=status,
     )

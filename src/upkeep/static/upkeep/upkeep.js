@@ -1,55 +1,38 @@
-// What the pages do beside htmx: nothing while nobody looks, and a word for those who
-// listen. All of it works without, too.
+// What our pages do beside htmx and progress.js: a word for those who listen, and a
+// guard against nervous hands. All of it works without, too.
 (function () {
   "use strict";
 
-  var LIVE = "[data-live]";
-
-  // In a page of the project, too, whose policy may forbid what is inline.
-  if (window.htmx) {
-    window.htmx.config.includeIndicatorStyles = false;
-  }
-
   function isPoll(event) {
     var from = event.detail.elt;
-    return from.matches(".live") && event.detail.requestConfig.verb === "get";
+    return from.matches(".upkeep-live") && event.detail.requestConfig.verb === "get";
   }
 
-  document.addEventListener("htmx:beforeRequest", function (event) {
-    if (isPoll(event) && (document.hidden || !event.detail.elt.matches(LIVE))) {
-      event.preventDefault();
-    }
-  });
-
-  document.addEventListener("visibilitychange", function () {
-    if (!document.hidden) {
-      document.querySelectorAll(LIVE).forEach(function (part) {
-        window.htmx.trigger(part, "look");
-      });
-    }
-  });
-
-  // Logged out, or no longer permitted: what is shown stays, and nobody asks again.
+  // A wish that came to nothing is told of, and so is the end of the news. What may
+  // pass by itself, such as a restart, is told of while it lasts.
   document.addEventListener("htmx:responseError", function (event) {
-    var status = event.detail.xhr.status;
-    if (!isPoll(event)) {
-      complain();
-    } else if (status === 401 || status === 403 || status === 404) {
-      event.detail.elt.removeAttribute("data-live");
-      complain();
+    if (isPoll(event) && event.detail.elt.hasAttribute("data-live")) {
+      show("silence", true);
+    } else {
+      show("silence", false);
+      show("trouble", true);
     }
   });
 
   document.addEventListener("htmx:sendError", function (event) {
-    if (!isPoll(event)) {
-      complain();
+    show(isPoll(event) ? "silence" : "trouble", true);
+  });
+
+  document.addEventListener("htmx:afterRequest", function (event) {
+    if (event.detail.successful) {
+      show("silence", false);
     }
   });
 
-  function complain() {
-    var trouble = document.getElementById("trouble");
-    if (trouble) {
-      trouble.hidden = false;
+  function show(id, wanted) {
+    var note = document.getElementById(id);
+    if (note && note.hidden === wanted) {
+      note.hidden = !wanted;
     }
   }
 
@@ -66,10 +49,12 @@
     function (event) {
       var form = event.target;
       var isTooSoon = performance.now() - exchanged < SETTLED;
-      if (form.method === "post" && (isTooSoon || form.hasAttribute("data-sent"))) {
+      // form.method would be the parameter of that name.
+      var isPost = form.getAttribute("method") === "post";
+      if (isPost && (isTooSoon || form.hasAttribute("data-sent"))) {
         event.preventDefault();
         event.stopPropagation();
-      } else if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      } else if (isPost && !form.hasAttribute("hx-post")) {
         form.setAttribute("data-sent", "");
       }
     },
