@@ -16,7 +16,7 @@ from django.utils.decorators import classonlymethod
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
-from upkeep.tasks import masks, registry
+from upkeep.tasks import masks, policies, registry
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from django.forms import Field
 
     from upkeep.runs.models import Run
+    from upkeep.tasks.policies import Rule
 
 
 def _reserved_names() -> frozenset[str]:
@@ -52,6 +53,8 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
     batch_size: object = cls.batch_size
     if not isinstance(batch_size, int) or batch_size < 1:
         yield "batch_size must be 1 or more."
+    if complaint := policies.refusal(cls):
+        yield complaint
     if cls.cursor_fields is not None and not _are_names(cls.cursor_fields):
         yield (
             "cursor_fields must be a tuple of field names, such as "
@@ -140,6 +143,14 @@ class Task:
     backend: ClassVar[str] = "default"
     queue: ClassVar[str] = "default"
     priority: ClassVar[int] = 0
+
+    on_error: ClassVar[Sequence[Rule]] = []
+    """
+    What becomes of an item that fails, an ordered list of rules; the first decides.
+
+    Rules of a subclass come before those of its parents. Where none fits, the run stops
+    as errored.
+    """
 
     concurrency: ClassVar[int | None] = 1
     """
