@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 from tests.browser.browsing import Watch, is_poll
 from tests.browser.conftest import Open
 from tests.runs.stages import run_in
+from tests.testapp.maintenance import Slowly
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
@@ -61,6 +62,16 @@ def test_it_ends_with_the_run(page: Page) -> None:
     polls = len(watch.polls)
     page.clock.run_for(LONG)
     assert len(watch.polls) == polls
+
+
+def test_what_is_typed_into_a_form_stays(page: Page) -> None:
+    run = run_in(Status.RUNNING, Slowly, numbers=5)
+    page.goto(f"/upkeep/tasks/{run.task}/")
+    page.get_by_label("Numbers").fill("123")
+    Run.objects.filter(pk=run.pk).update(done=3, total=7)
+    assert next_answer(page).status == 200
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "3")
+    expect(page.get_by_label("Numbers")).to_have_value("123")
 
 
 def test_a_hidden_page_asks_only_when_it_is_shown_again(page: Page) -> None:

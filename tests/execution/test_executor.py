@@ -23,6 +23,7 @@ from tests.testapp.clock import clock
 from tests.testapp.maintenance import CountUp, CountUpInChunks, Numbers, Report
 from tests.testapp.models import Effect, Item
 from upkeep import Job, Task, parameter
+from upkeep.exceptions import LeaseLost
 from upkeep.execution import executor
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
@@ -53,6 +54,40 @@ class TestChunks:
         assert faults(run) == []
         assert [done for done, _effects in places][:2] == [10, 20]
         assert all(done == effects for done, effects in places)
+
+    @pytest.mark.parametrize("said_by", ["the task", "the settings"])
+    def test_it_lasts_as_long_as_is_said(
+        self, known: Known, settings: Settings, said_by: str
+    ) -> None:
+        length = timedelta(seconds=0.05)
+
+        class Trial(CountUp):
+            chunk = length if said_by == "the task" else None
+
+            def process(self, item: Item) -> None:
+                super().process(item)
+                clock.now += 0.03
+
+        settings.UPKEEP = {} if Trial.chunk else {"CHUNK": length}
+        run = known(Trial).enqueue()
+        with mock.patch.object(Claim, "write", side_effect=LeaseLost) as write:
+            write.side_effect = [None, LeaseLost]  # The total, then the checkpoint.
+            executor.execute(run.pk, run.lease_token)
+        assert write.call_args.kwargs["done"] == 2
+
+    def test_time_counts_while_a_worker_is_at_it(self, known: Known) -> None:
+        @known
+        class Trial(CountUp):
+            def process(self, item: Item) -> None:
+                super().process(item)
+                clock.tick()  # ten seconds
+
+        run = Trial.enqueue()
+        executor.execute(run.pk, run.lease_token, interruption=stop_after(3))
+        run.refresh_from_db()
+        assert (run.done, run.time_running) == (3, timedelta(seconds=30))
+        clock.tick()
+        assert go_on(run).time_running == timedelta(seconds=200)
 
     def test_a_page_ends_with_its_chunk(self) -> None:
         """Records that outlive their transaction are stale, and locked no more."""
@@ -222,6 +257,26 @@ class TestTotal:
         assert len(asked) == 1
         assert (run.status, run.done, run.total) == (Status.SUCCEEDED, 21, 20)
 
+    def test_a_resume_does_not_ask_again(self, known: Known) -> None:
+        asked, broken = [], {7}
+
+        @known
+        class Trial(CountUp):
+            def count(self) -> int:
+                asked.append(self)
+                return 20
+
+            def process(self, item: Item) -> None:
+                super().process(item)
+                if item.pk in broken:
+                    raise ValueError
+
+        run = Trial.run_now()
+        started_at = run.started_at
+        broken.clear()
+        assert (resume(run).status, run.total) == (Status.SUCCEEDED, 20)
+        assert (len(asked), run.started_at) == (1, started_at)
+
     def test_it_may_be_unknown(self, known: Known) -> None:
         @known
         class Trial(CountUp):
@@ -294,6 +349,69 @@ class TestJob:
         assert (run.status, run.error_message) == (Status.ERRORED, "not today")
         broken.append(0)
         assert resume(run).result == "done"
+
+
+@pytest.mark.usefixtures("items", "still_clock")
+class TestTask:
+    """The object that a worker makes of the class, for as long as it has the run."""
+
+    def test_is_one_for_each_worker(self, known: Known) -> None:
+        seen: list[Task] = []
+
+        @known
+        class Trial(CountUpInChunks):
+            def process(self, item: Item) -> None:
+                super().process(item)
+                seen.append(self)
+
+        run = Trial.enqueue()
+        executor.execute(run.pk, run.lease_token, interruption=stop_after(10))
+        assert go_on(run).status == Status.SUCCEEDED
+        first, second = seen[0], seen[-1]
+        assert first is not second
+        assert all(each is first for each in seen[:10])
+        assert all(each is second for each in seen[10:])
+
+    def test_has_the_metadata_of_its_run(self, known: Known) -> None:
+        seen: list[Any] = []
+
+        @known
+        class Trial(CountUp):
+            def process(self, item: Item) -> None:
+                super().process(item)
+                seen.append(self.metadata)
+
+        Trial.using(metadata={"ticket": {7: "urgent"}}).run_now()
+        assert seen[0] == {"ticket": {"7": "urgent"}}
+
+    @pytest.mark.parametrize("method", ["collection", "process"])
+    def test_that_lacks_a_method_ends_as_errored(
+        self, known: Known, method: str
+    ) -> None:
+        @known
+        class Trial(Task):
+            if method == "process":
+
+                def collection(self) -> Any:
+                    return Item.objects.all()
+
+        run = Trial.run_now()
+        assert (run.status, run.done) == (Status.ERRORED, 0)
+        assert f"Trial must define {method}(" in run.error_message
+        assert run.started_at
+
+    def test_whose_collection_cannot_be_walked_ends_as_errored(
+        self, known: Known
+    ) -> None:
+        @known
+        class Trial(CountUp):
+            def collection(self) -> Any:
+                return {"a": 1}
+
+        run = Trial.run_now()
+        assert (run.status, run.done) == (Status.ERRORED, 0)
+        assert "a list or another sequence" in run.error_message
+        assert run.started_at
 
 
 @pytest.mark.usefixtures("items", "still_clock")

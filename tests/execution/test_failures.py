@@ -15,6 +15,7 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError, connection, transaction
 from pytest_django import Settings
 
+from tests.dispatch.queue import messages
 from tests.execution.story import effects, log_of, once, resume
 from tests.integration.harness import faults
 from tests.testapp.clock import clock
@@ -98,6 +99,7 @@ class TestBadItem:
         assert "in fail" in run.traceback
         assert run.reason == f"ValueError: item {bad} is bad (at testapp.Item {bad})"
         assert run.error_at == f"testapp.Item {bad}"
+        assert not messages()
 
     @pytest.mark.parametrize("bad", [FIRST, MIDDLE, LAST])
     def test_resume_goes_on_with_it(self, faulty: type[Faulty], bad: int) -> None:
@@ -297,6 +299,16 @@ class TestStory:
         assert len(run.error_message) < 20_000
         assert len(run.traceback) < 200_000
         assert "in fail" in run.traceback
+
+    def test_a_class_of_a_long_name_is_cut(self, faulty: type[Faulty]) -> None:
+        def fail(self: Faulty, item: Item) -> None:
+            raise type("Long" * 200, (Exception,), {})("no")
+
+        faulty.bad = {MIDDLE}
+        with mock.patch.object(faulty, "fail", fail):
+            run = faulty.run_now()
+        assert (run.status, run.error_message) == (Status.ERRORED, "no")
+        assert len(run.error_class) == 255
 
     def test_an_error_that_cannot_be_printed(self, faulty: type[Faulty]) -> None:
         class Unprintable(Exception):

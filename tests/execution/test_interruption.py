@@ -71,6 +71,54 @@ class TestWish:
         run = at_item(3, wish, atomic=atomic).run_now()
         assert (run.status, run.done) == (status, 10)
         assert effects() == once(*range(1, 11))
+        assert not messages()
+
+    @pytest.mark.parametrize(
+        ("wish", "status"),
+        [(Run.pause, Status.PAUSED), (Run.cancel, Status.CANCELLED)],
+    )
+    def test_between_the_claim_and_the_first_item_no_item_is_worked_on(
+        self, wish: Act, status: Status
+    ) -> None:
+        run = CountUp.enqueue()
+        claim = Claim.take(run.pk, run.lease_token)
+        assert claim
+        wish(Run.objects.get(pk=run.pk))
+        with mock.patch.object(Claim, "take", return_value=claim):
+            executor.execute(run.pk, run.lease_token)
+        run.refresh_from_db()
+        assert (run.status, run.ended_at is not None) == (
+            status,
+            status is Status.CANCELLED,
+        )
+        assert effects() == {}
+
+    @pytest.mark.parametrize(
+        ("wish", "status"),
+        [(Run.pause, Status.PAUSED), (Run.cancel, Status.CANCELLED)],
+    )
+    def test_that_comes_while_the_worker_lets_go_is_granted(
+        self, wish: Act, status: Status
+    ) -> None:
+        def look(self: Claim) -> Status:
+            seen = look_up(self)
+            if seen is Status.RUNNING:
+                wish(Run.objects.get(pk=self.run.pk))
+            return seen
+
+        look_up = Claim.wish
+        run = CountUp.enqueue()
+        interruption = Interruption()
+        interruption.ask_to_stop("A deploy.")
+        with mock.patch.object(Claim, "wish", look):
+            executor.execute(run.pk, run.lease_token, interruption=interruption)
+        run.refresh_from_db()
+        assert run.status == status
+
+    def test_is_looked_for_once_a_chunk_and_not_at_each_item(self) -> None:
+        with mock.patch.object(Claim, "wish", autospec=True, side_effect=Claim.wish):
+            assert faults(CountUp.run_now()) == []
+            assert Claim.wish.call_count <= 2  # type: ignore[attr-defined]
 
     def test_a_paused_run_goes_on_from_its_place(self, at_item: Any) -> None:
         run = at_item(3, Run.pause).run_now()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from pytest_django import Settings
 
 from tests.execution.story import effects, once, resume
 from tests.testapp.models import Effect, Item
-from upkeep import Batches, Task
+from upkeep import Batches, Task, parameter
+from upkeep.forms import CSVField
 from upkeep.runs.status import Status
+from upkeep.tasks.collections.files import CSVFile
 
 Known = Callable[[Any], Any]
 
@@ -50,6 +55,39 @@ def test_batches(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     mended(Trial, monkeypatch)
     run = resume(run)
     assert (run.status, run.done) == (Status.SUCCEEDED, 7)
+    assert effects() == once(*range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("size", "done", "total"), [(None, 10, 20), (2, 5, 10), (3, 3, 7)]
+)
+def test_a_file_and_its_batches(
+    known: Known,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    tmp_path: Path,
+    size: int | None,
+    done: int,
+    total: int,
+) -> None:
+    @known
+    class Trial(Fragile):
+        csv_file: CSVFile = parameter(CSVField())
+
+        def collection(self) -> Any:
+            return self.csv_file.in_batches(size) if size else self.csv_file
+
+        def process(self, item: Any) -> None:
+            self.note([int(row["key"]) for row in (item if size else [item])])
+
+    settings.BASE_DIR = tmp_path
+    rows = "".join(f"{key}\n" for key in range(1, 21)).encode()
+    run = Trial.run_now(csv_file=ContentFile(b"key\n" + rows, name="keys.csv"))
+    assert (run.status, run.done, run.total) == (Status.ERRORED, done, total)
+    assert effects() == once(*range(1, done * (size or 1) + 1))
+    mended(Trial, monkeypatch)
+    run = resume(run)
+    assert (run.status, run.done) == (Status.SUCCEEDED, total)
     assert effects() == once(*range(1, 21))
 
 

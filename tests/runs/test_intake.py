@@ -10,7 +10,13 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from pytest_django import Settings
 
-from tests.testapp.maintenance import CountUp, CountUpTo, ImportItems, Numbers
+from tests.testapp.maintenance import (
+    Confide,
+    CountUp,
+    CountUpTo,
+    ImportItems,
+    Numbers,
+)
 from upkeep.exceptions import AlreadyActive, InvalidParameters
 from upkeep.runs import intake
 from upkeep.runs.events import Event
@@ -73,6 +79,11 @@ class TestWrite:
         run = CountUpTo.enqueue(up_to="7")
         assert run.parameters == {"up_to": 7}
 
+    def test_keeps_long_values_whole(self) -> None:
+        story = "a long story " * 10_000
+        run = Confide.enqueue(story=story)
+        assert Run.objects.get(pk=run.pk).parameters["story"] == story.strip()
+
     def test_knows_the_user_who_asked(self) -> None:
         user = User.objects.create(username="anna")
         assert Numbers.using(by=user).enqueue().requested_by == user
@@ -101,6 +112,14 @@ class TestRefusal:
     def test_of_unknown_parameters(self) -> None:
         with pytest.raises(InvalidParameters, match="upto"):
             CountUpTo.enqueue(upto=3)
+
+    def test_of_a_missing_file(self) -> None:
+        with pytest.raises(InvalidParameters, match="csv_file: This field is required"):
+            ImportItems.enqueue()
+
+    def test_of_a_file_that_the_task_does_not_take(self) -> None:
+        with pytest.raises(InvalidParameters, match="Unknown parameter: csv_file"):
+            CountUp.enqueue(csv_file=items_csv())
 
     def test_of_metadata_that_does_not_fit_in_json(self) -> None:
         with pytest.raises(TypeError):

@@ -192,6 +192,13 @@ class TestWish:
         run.pause()  # In memory it still waits.
         assert run.status == Status.PAUSING
 
+    def test_of_a_run_that_somebody_cancelled_meanwhile_is_refused(self) -> None:
+        run = run_in(Status.PAUSED)
+        Run.objects.get(pk=run.pk).cancel()
+        with pytest.raises(InvalidTransition, match="its status is cancelled"):
+            run.resume()  # In memory it is still paused.
+        assert run.status == Status.CANCELLED
+
     def test_gives_up_on_a_run_that_moves_each_time(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

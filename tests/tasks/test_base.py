@@ -68,6 +68,7 @@ class TestClass:
             ({"cursor_fields": "created_at"}, "cursor_fields must be a tuple of"),
             ({"cursor_fields": ()}, "cursor_fields must be a tuple of field names"),
             ({"cursor_fields": (1,)}, "cursor_fields must be a tuple of field names"),
+            ({"masked": "api_key"}, "Made.masked must be a tuple of parameters"),
             ({"batch_size": "many"}, "Made.batch_size must be 1 or more"),
             ({"concurrency": 0}, "Made.concurrency must be 1 or more, or None"),
             ({"process": lazy_generator}, r"Made.process\(\) must be a plain method"),
@@ -124,6 +125,16 @@ class TestClass:
     def test_is_abstract_only_where_it_says_so_itself(self) -> None:
         assert Span.abstract
         assert not child_of(Span).abstract
+
+    def test_masks_what_its_parents_mask(self) -> None:
+        class Mixin:
+            masked = ("iban",)
+
+        parent = make(masked=("story",))
+        child = type("Child", (Mixin, parent), {"__qualname__": "f.<locals>.Child"})
+        grandchild = child_of(child, masked=("key", "story"))
+        assert set(grandchild.masked) == {"story", "iban", "key"}
+        assert parent.masked == ("story",)
 
     def test_describes_itself_by_its_own_docstring(self) -> None:
         assert Span.description() == "Walk a span.\n\nIt has two ends."

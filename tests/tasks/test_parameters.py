@@ -222,13 +222,14 @@ class TestTexts:
         with translation.override("en"):
             assert cleaned(field, "1234,5") == Decimal("1234.5")
 
+    @pytest.mark.parametrize(("zone", "hour"), [("Asia/Tokyo", 0), ("UTC", 9)])
     def test_text_is_read_in_the_time_zone_of_the_project(
-        self, settings: Settings
+        self, settings: Settings, zone: str, hour: int
     ) -> None:
-        settings.TIME_ZONE = "Asia/Tokyo"
+        settings.TIME_ZONE = zone
         with timezone.override("America/Los_Angeles"):
             moment = cleaned(forms.DateTimeField(), "2024-01-02 09:00")
-        assert moment == dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
+        assert moment == dt.datetime(2024, 1, 2, hour, tzinfo=dt.UTC)
 
     @pytest.mark.parametrize("text", ["9999-12-31T23:00-10:00", "0001-01-01T00:00"])
     def test_a_moment_at_the_end_of_time_is_refused(self, text: str) -> None:

@@ -141,6 +141,11 @@ class TestGet:
         make("Renamed", aliases=("testapp.CountUp",))
         assert registry.get("testapp.CountUp") is CountUp
 
+    @pytest.mark.parametrize("label", ["testapp.Item", "auth.User", "upkeep.Job"])
+    def test_finds_nothing_that_is_no_task(self, label: str) -> None:
+        with pytest.raises(TaskNotFound, match=f"There is no task '{label}'"):
+            registry.get(label)
+
     def test_names_the_nearest(self) -> None:
         with pytest.raises(TaskNotFound) as caught:
             registry.get("testapp.ContUp")

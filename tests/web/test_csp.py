@@ -102,6 +102,17 @@ class TestHeaders:
         assert len(answer.headers["Content-Security-Policy"].split("default-src")) == 2
 
     @pytest.mark.parametrize(
+        ("option", "ancestors"), [("DENY", "'none'"), ("SAMEORIGIN", "'self'")]
+    )
+    def test_a_page_of_the_project_may_frame_ours_where_its_setting_says_so(
+        self, settings: Settings, option: str, ancestors: str
+    ) -> None:
+        settings.X_FRAME_OPTIONS = option
+        answer = visitor(SEE).get(to("task-list"))
+        policy = answer["Content-Security-Policy"]
+        assert f"frame-ancestors {ancestors};" in policy
+
+    @pytest.mark.parametrize(
         ("static_url", "host"),
         [
             ("https://static.example.com/s/", "https://static.example.com"),

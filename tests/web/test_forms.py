@@ -184,6 +184,24 @@ class TestEveryKindOfField:
         run = Run.objects.get()
         assert "a.csv" in text(client.get(to("run", run.pk)))
 
+    def test_stand_in_the_order_of_their_declaration(
+        self, client: Client, known: Know[type[Task]]
+    ) -> None:
+        names = ["zeal", "age", "mark"]
+        members = {"__module__": __name__, "__qualname__": "<locals>.Ordered"}
+        fields = {name: forms.CharField() for name in names}
+        task = known(type("Ordered", (Numbers,), members | fields))
+        page = markup(client.get(to("task", task.label())))
+        asked = [each["name"] for each in page.all("input") if each.get("name")]
+        assert [name for name in asked if name in names] == names
+
+    def test_without_files_nothing_is_uploaded(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        page = text(client.get(to("task", with_field(forms.CharField()).label())))
+        assert "multipart" not in page
+        assert 'type="file"' not in page
+
     def test_a_file_that_is_no_csv_is_refused_beside_its_field(
         self, client: Client, with_field: Callable[..., type[Task]]
     ) -> None:
@@ -470,6 +488,14 @@ class TestValuesBeforehand:
         make, given, _ = FIELDS[kind]
         url = to("task", with_field(make()).label())
         assert filled_in(client.get(url, given)) != filled_in(client.get(url))
+
+    def test_a_name_that_the_task_does_not_know_is_passed_over(
+        self, client: Client, with_field: Callable[..., type[Task]]
+    ) -> None:
+        url = to("task", with_field(forms.IntegerField(initial=42)).label())
+        answer = client.get(url, {"nobody": "knows-me"})
+        assert (answer.status_code, self.value(answer)) == (200, "42")
+        assert "knows-me" not in text(answer)
 
     def test_what_is_not_named_keeps_its_initial(
         self, client: Client, known: Know[type[Task]]

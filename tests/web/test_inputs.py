@@ -21,6 +21,7 @@ from tests.testapp.models import Country, Item
 from tests.web.conftest import Know
 from tests.web.visits import JSON, SEE, START, Markup, markup, text, to, visitor
 from upkeep import Task
+from upkeep.forms import CSVField
 from upkeep.runs.models import Run
 from upkeep.web import inputs
 
@@ -181,6 +182,55 @@ class TestDatesAndTimes:
         self, client: Client, address: Make, field: forms.Field
     ) -> None:
         assert "Time zone" not in markup(client.get(address(field))).words
+
+
+class TestKinds:
+    """What is asked for decides what is typed, ticked or chosen."""
+
+    @pytest.mark.parametrize(
+        ("field", "attributes"),
+        [
+            (forms.CharField(), {"type": "text"}),
+            (forms.IntegerField(), {"type": "number"}),
+            (forms.FloatField(), {"type": "number", "step": "any"}),
+            (forms.DecimalField(), {"type": "number", "step": "any"}),
+            (forms.BooleanField(required=False), {"type": "checkbox"}),
+            (forms.FileField(), {"type": "file"}),
+            (CSVField(), {"type": "file", "accept": ".csv,.tsv,.txt,text/csv"}),
+        ],
+    )
+    def test_have_an_input_of_their_own(
+        self,
+        client: Client,
+        address: Make,
+        field: forms.Field,
+        attributes: dict[str, str],
+    ) -> None:
+        (box,) = markup(client.get(address(field))).named("it")
+        assert attributes.items() <= box.items()
+
+    @pytest.mark.parametrize(
+        ("field", "element"),
+        [
+            (forms.CharField(widget=forms.Textarea), "textarea"),
+            (forms.ChoiceField(choices=[("a", "A")]), "select"),
+        ],
+    )
+    def test_have_an_element_of_their_own(
+        self, client: Client, address: Make, field: forms.Field, element: str
+    ) -> None:
+        page = markup(client.get(address(field)))
+        assert [each["name"] for each in page.all(element)] == ["it"]
+
+    @pytest.mark.parametrize("required", [True, False])
+    def test_say_what_may_be_left_out(
+        self, client: Client, address: Make, required: bool
+    ) -> None:
+        url = address(forms.CharField(required=required))
+        page = markup(client.get(url, headers={"Accept-Language": "en"}))
+        assert ("optional" in page.words) is not required
+        (box,) = page.named("it")
+        assert ("required" in box) is required
 
 
 class TestChoices:

@@ -44,7 +44,8 @@ class Import(Numbers):
 
 @pytest.fixture
 def task(known: Know[type[Task]]) -> type[Task]:
-    return known(type("Trial", (Import,), {"__module__": __name__}))
+    members = {"__module__": __name__, "__qualname__": "<locals>.Trial"}
+    return known(type("Trial", (Import,), members))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -218,6 +219,71 @@ class TestPolls:
         rest = [sql for sql in statements if "upkeep_" not in sql]
         assert 0 < len(ours) <= 4
         assert all(any(name in sql for name in NOT_OURS) for sql in rest)
+
+
+def changed(run: Run, **columns: Any) -> Run:
+    Run.objects.filter(pk=run.pk).update(**columns)
+    return run
+
+
+class TestBar:
+    """The bar of a run, and the sentence beside it."""
+
+    def bar(self, client: Client, run: Run) -> dict[str, str]:
+        (bar,) = markup(client.get(to("run", run.pk))).all("progress")
+        return bar
+
+    def test_stands_where_the_run_is(self, client: Client) -> None:
+        run = changed(run_in(Status.RUNNING, Numbers), done=3, total=7)
+        bar = self.bar(client, run)
+        assert (bar["value"], bar["max"]) == ("3", "7")
+        assert "3 of 7 items (42 %)" in markup(client.get(to("run", run.pk))).words
+
+    @pytest.mark.parametrize("status", sorted(set(Status) - {Status.CANCELLED}))
+    def test_has_the_colour_of_the_status(self, client: Client, status: Status) -> None:
+        run = run_in(status, Numbers)
+        assert f"is-{status}" in self.bar(client, run)["class"].split()
+
+    def test_without_a_total_has_no_value_while_the_run_is_active(
+        self, client: Client
+    ) -> None:
+        run = changed(run_in(Status.RUNNING, Numbers), done=3, total=None)
+        bar = self.bar(client, run)
+        assert "value" not in bar
+        assert "max" not in bar
+
+    def test_without_a_total_is_full_when_the_run_is_over(self, client: Client) -> None:
+        run = changed(run_in(Status.SUCCEEDED, Numbers), done=3, total=None)
+        bar = self.bar(client, run)
+        assert bar["value"] == bar["max"]
+
+    def test_of_more_than_there_were_is_full(self, client: Client) -> None:
+        run = changed(run_in(Status.RUNNING, Numbers), done=9, total=7)
+        bar = self.bar(client, run)
+        assert bar["value"] == bar["max"] == "7"
+
+
+class TestFacts:
+    def test_moments_can_be_read_by_a_program_too(self, client: Client) -> None:
+        run = changed(
+            run_in(Status.SUCCEEDED, Numbers),
+            created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        )
+        page = markup(client.get(to("run", run.pk)))
+        (asked_for,) = [
+            each["datetime"]
+            for each in page.all("time")
+            if each["datetime"].startswith("2026-01-02")
+        ]
+        assert datetime.fromisoformat(asked_for) == datetime(
+            2026, 1, 2, 3, 4, tzinfo=UTC
+        )
+
+    def test_have_the_metadata_where_there_are_any(self, client: Client) -> None:
+        plain, run = Numbers.enqueue(), Numbers.using(metadata={"ticket": 7}).enqueue()
+        assert "Metadata" not in markup(client.get(to("run", plain.pk))).words
+        page = markup(client.get(to("run", run.pk)))
+        assert 'Metadata { "ticket": 7 }' in page.words
 
 
 class TestStory:

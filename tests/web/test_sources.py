@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django import forms
+from html import unescape
+from inspect import getsource
 
-from tests.testapp.maintenance import Numbers
+from django import forms
+from django.utils.html import strip_tags
+
+from tests.testapp.maintenance import CountSlowly, Numbers
 from tests.web.visits import Markup
 from upkeep import Task, parameter
 from upkeep.web.sources import source_of
@@ -14,7 +18,23 @@ def test_is_shown_in_colours() -> None:
     code = source_of(Numbers)
     assert code is not None
     assert '<span class="code-k">class</span>' in code
+    assert '<span class="code-kc">None</span>' in code
+    assert '<span class="code-mi">8</span>' in code
     assert "style=" not in code
+
+
+def test_has_a_colour_for_each_kind_of_word() -> None:
+    code = source_of(CountSlowly)
+    assert code is not None
+    assert '<span class="code-mf">0.05</span>' in code
+    assert '<span class="code-bp">self</span>' in code
+    assert '<span class="code-nc">CountSlowly</span>' in code
+
+
+def test_reads_as_it_is_written() -> None:
+    code = source_of(CountSlowly)
+    assert code is not None
+    assert unescape(strip_tags(code)) == getsource(CountSlowly)
 
 
 def test_is_escaped() -> None:

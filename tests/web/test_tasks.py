@@ -31,6 +31,7 @@ from tests.web.visits import (
 from upkeep import Task
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
+from upkeep.tasks import registry
 from upkeep.web.tasks import PAGE
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/upkeep/"
 NUMBERS = "/upkeep/tasks/testapp.Numbers/"
 COUNT_UP = "/upkeep/tasks/testapp.CountUp/"
+REPORT = "/upkeep/tasks/testapp.Report/"
 
 
 @pytest.fixture
@@ -115,11 +117,50 @@ class TestGone:
         assert "This task is gone from the code." in markup(answer).words
         assert to("run", run.pk) in text(answer)
         assert 'method="post"' not in text(answer)
+        assert "Source" not in markup(answer).words
         assert label in markup(client.get(LIST)).words.replace(" ", "")
         assert client.get(to("task", label), headers=JSON).json()["parameters"] is None
 
 
+class TestRuns:
+    """The runs of a task on its page."""
+
+    def test_are_parted_into_active_and_earlier_ones(self, client: Client) -> None:
+        active = run_in(Status.PAUSED, Numbers)
+        ended = run_in(Status.CANCELLED, Numbers)
+        words = markup(client.get(NUMBERS)).words
+        first, second = words.split("Earlier runs")
+        assert f"Active runs Run {active.pk} Paused" in first
+        assert f"Run {ended.pk} Cancelled" in second
+        assert f"Run {ended.pk}" not in first
+
+    @pytest.mark.parametrize("status", list(Status))
+    def test_have_number_status_and_moment(
+        self, client: Client, status: Status
+    ) -> None:
+        run = run_in(status, Numbers)
+        page = markup(client.get(NUMBERS))
+        assert f"Run {run.pk} {status.label}" in page.words
+        assert f"badge is-{status}" in page.values("class")
+        assert run.created_at.isoformat()[:10] in page.all("time")[0]["datetime"]
+
+    def test_that_there_are_none_is_said(self, client: Client) -> None:
+        assert "It has never run." in markup(client.get(NUMBERS)).words
+
+
 class TestList:
+    def test_links_to_each_task_in_its_group(self, client: Client) -> None:
+        Numbers.enqueue()
+        run_in(Status.SUCCEEDED, CountUp)
+        page = markup(client.get(LIST))
+        linked = [each["href"] for each in page.all("a")]
+        for task in registry.tasks():
+            assert to("task", task.label()) in linked
+        places = [linked.index(url) for url in (NUMBERS, REPORT, COUNT_UP)]
+        assert places == sorted(places)
+        headings = [page.words.index(group) for group in ("Active", "New", "Completed")]
+        assert headings == sorted(headings)
+
     def test_costs_the_same_however_many_runs_and_tasks_there_are(
         self, client: Client, known: Know[type[Task]]
     ) -> None:

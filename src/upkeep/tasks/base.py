@@ -38,6 +38,15 @@ def _reserved_names() -> frozenset[str]:
     return frozenset(dir(Task)) | {"perform", "result", "values", "log_lines"}
 
 
+def _masked_names(cls: type[Task]) -> tuple[str, ...]:
+    """Return what a class masks, and its parents: a secret stays one below them."""
+    return tuple(dict.fromkeys(chain.from_iterable(_lists_of_masked_names(cls))))
+
+
+def _lists_of_masked_names(cls: type[Task]) -> list[Sequence[str]]:
+    return [vars(each).get("masked", ()) for each in reversed(cls.__mro__)]
+
+
 def _refuse_strange_attributes(cls: type[Task]) -> None:
     if complaint := next(chain(_strange_values(cls), _strange_methods(cls)), None):
         raise InvalidTask(f"{cls.__name__}.{complaint}")
@@ -60,6 +69,8 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
             "cursor_fields must be a tuple of field names, such as "
             "('created_at', '-pk'), or None."
         )
+    if not all(_are_names(names) for names in _lists_of_masked_names(cls) if names):
+        yield "masked must be a tuple of parameters, such as ('api_key',)."
     if cls.concurrency is not None and cls.concurrency < 1:
         yield "concurrency must be 1 or more, or None."
 
@@ -171,7 +182,11 @@ class Task:
     """True for a class that is only there to be subclassed; not inherited."""
 
     masked: ClassVar[tuple[str, ...]] = ()
-    """Parameters that are shown as [FILTERED] everywhere outside the task."""
+    """
+    Parameters that are shown as [FILTERED] everywhere outside the task.
+
+    Those of a subclass come on top of its parents'.
+    """
 
     permission: ClassVar[str | None] = None
     """
@@ -193,6 +208,8 @@ class Task:
         cls.abstract = cls.__dict__.get("abstract", False)
         cls.fields = params.collect(cls, reserved=_reserved_names())
         _refuse_strange_attributes(cls)
+        if (masked := _masked_names(cls)) != cls.masked:
+            cls.masked = masked
         registry.register(cls)
 
     def __init__(self, **given: Any) -> None:

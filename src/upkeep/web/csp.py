@@ -25,12 +25,17 @@ def protect(response: HttpResponse) -> None:
             f"img-src {ours} data:",
             "connect-src 'self'",
             "form-action 'self'",
-            "frame-ancestors 'none'",
+            f"frame-ancestors {_who_may_frame()}",
             "base-uri 'none'",
         ]
     )
     response["X-Content-Type-Options"] = "nosniff"
     response["Referrer-Policy"] = "same-origin"
+
+
+def _who_may_frame() -> str:
+    """Return whose pages may show ours in a frame: what Django's own setting says."""
+    return "'self'" if settings.X_FRAME_OPTIONS.upper() == "SAMEORIGIN" else "'none'"
 
 
 def _origin_of_static_files() -> list[str]:

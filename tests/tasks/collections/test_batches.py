@@ -99,6 +99,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="at least 1 record, not 0"):
             Batches(Item.objects, size=0)
 
+    @pytest.mark.parametrize("option", ["start", "finish", "order"])
+    def test_of_options_that_it_does_not_have(self, option: str) -> None:
+        with pytest.raises(TypeError, match=option):
+            Batches(Item.objects, **{option: 1})
+
     def test_of_a_queryset_that_cannot_be_walked(self) -> None:
         with pytest.raises(InvalidCollection, match="is sliced"):
             walked(Batches(Item.objects.all()[:5]))

@@ -346,7 +346,9 @@ class TestCount:
         file = csv_file(b'a,b\n1,"x\ny"\n\n2,\n3,z')
         assert walked(file).count() == 3
         assert walked(file.in_batches(2)).count() == 2
+        assert walked(csv_file(b"a\n1\n2\n3\n4\n").in_batches(2)).count() == 2
         assert walked(csv_file(b"a\n")).count() == 0
+        assert walked(csv_file(b"a\n").in_batches(2)).count() == 0
 
     def test_is_estimated_for_large_files(
         self, monkeypatch: pytest.MonkeyPatch
