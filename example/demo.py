@@ -219,7 +219,9 @@ def say(text: str, style: str = "") -> None:
 
 
 def leave(*signal_and_frame: object) -> NoReturn:
-    """Turn SIGTERM into an orderly end."""
+    """Turn SIGTERM into an orderly end, and let a second one not spoil it."""
+    # It comes twice where `make` hands it on and its whole group is told, too.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signal.SIGTERM)
 
 

@@ -115,6 +115,11 @@ class TestRefusals:
         with pytest.raises(ValidationError, match=sentence):
             CSVField().clean(given)
 
+    def test_take_no_text_for_a_list_of_columns(self) -> None:
+        for options in ({"columns": "title"}, {"names": "title"}):
+            with pytest.raises(TypeError, match=r"in a list: \['title'\], not 'title'"):
+                CSVField(**options)  # type: ignore[arg-type]  # as one may write it
+
     def test_name_the_columns_that_are_missing(self) -> None:
         field = CSVField(columns=("title", "body", "author"))
         with pytest.raises(

@@ -74,6 +74,19 @@ class InvalidFile(UpkeepError):
 class StorageFailed(UpkeepError):
     """The storage of files broke off while it gave one; nothing of it is kept."""
 
+    @classmethod
+    def told(cls, name: str | None, what: str) -> StorageFailed:
+        """Return the error of a file, with what can be done about it."""
+        return cls(
+            f"The storage broke off while it gave the file {name}: {what}. Resume the "
+            "run when the storage is well again."
+        )
+
+    @classmethod
+    def cut_off(cls, name: str | None, size: int, whole: int) -> StorageFailed:
+        """Return the error of a file that has another size than it had when given."""
+        return cls.told(name, f"it gave {size:,} bytes of {whole:,}")
+
 
 class CursorMismatch(UpkeepError):
     """A run's cursor does not fit the task's collection any more."""

@@ -114,7 +114,7 @@ class CSVField(RowsField):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.columns = tuple(columns)
+        self.columns = _names(columns)
         self.format = CSVFormat(
             dialect=dialect,
             delimiter=delimiter,
@@ -125,7 +125,7 @@ class CSVField(RowsField):
             strict=strict,
             quoting=quoting,
             encoding=encoding,
-            names=tuple(names),
+            names=_names(names),
             skip_lines=None if skip_lines is None else re.compile(skip_lines),
             strip=strip,
         )
@@ -145,7 +145,7 @@ class JSONLinesField(RowsField):
 
     def __init__(self, *, columns: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.columns = tuple(columns)
+        self.columns = _names(columns)
         self.format = JSONLinesFormat(columns=self.columns)
 
     def wrap(self, file: File[Any]) -> JSONLinesFile:
@@ -167,11 +167,20 @@ class XLSXField(RowsField):
     ) -> None:
         super().__init__(**kwargs)
         workbook_class()  # It says now what is to be installed.
-        self.columns = tuple(columns)
+        self.columns = _names(columns)
         self.format = XLSXFormat(sheet=sheet)
 
     def wrap(self, file: File[Any]) -> XLSXFile:
         return XLSXFile(file, self.format)
+
+
+def _names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return names of columns, but not the letters of a single one."""
+    if isinstance(columns, str):
+        raise TypeError(
+            f"Names of columns are given in a list: [{columns!r}], not {columns!r}."
+        )
+    return tuple(columns)
 
 
 def as_file(data: Any) -> Any:

@@ -256,7 +256,8 @@ class TestCommands:
         assert [command[3:] for command in worker_commands(["b"])] == [
             ["--backend=second", "--queue-name=b"]
         ]
-        with pytest.raises(QueueRefused, match="No backend of TASKS serves c"):
+        refusal = r"No backend of TASKS serves c\. They serve a, b\."
+        with pytest.raises(QueueRefused, match=refusal):
             worker_commands(["c"])
 
     def test_for_a_backend_that_we_do_not_know_are_refused(

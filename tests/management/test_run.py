@@ -209,7 +209,8 @@ class TestInline:
         assert outcome.err.startswith("Traceback (most recent call last):")
         assert "\nValueError: 5 is beyond 4\n" in outcome.err
         assert outcome.err.endswith(
-            f"Mend the cause, then type: manage.py upkeep resume {run.pk}"
+            "Mend the cause, restart the workers if you changed code, then type: "
+            f"manage.py upkeep resume {run.pk}"
         )
 
     def test_of_a_file_that_cannot_be_read_says_to_start_anew(

@@ -145,6 +145,17 @@ class TestHeld:
         )
 
     @each_held
+    @pytest.mark.parametrize("beat", [None, timedelta(seconds=24)])
+    def test_a_silent_worker_is_not_said_to_be_alive(
+        self, status: Status, beat: timedelta | None
+    ) -> None:
+        """It may have been killed just now, and nobody knows before its lease ends."""
+        run = heard(run_in(status), checkpoint=timedelta(seconds=24.5), beat=beat)
+        sentence = why(run)
+        assert sentence.startswith("No item was done for 2")
+        assert "or its worker is dead: then another one goes on with it" in sentence
+
+    @each_held
     @pytest.mark.parametrize("beat", [None, 2 * MINUTE])
     def test_a_worker_that_is_lost_is_said_to_be(
         self, status: Status, beat: timedelta | None
@@ -199,6 +210,13 @@ class TestStopped:
         run = run_in(Status.ERRORED)
         run.error_class = INVALID_FILE
         assert why(run).endswith("correct yours, and start a new run.")
+
+    def test_amid_a_file_says_to_take_out_what_is_done(self) -> None:
+        """The whole file in a new run would bring those rows a second time."""
+        run = run_in(Status.ERRORED)
+        run.error_class, run.done = INVALID_FILE, 12_344
+        assert "take out the rows that are done, and start a new run." in why(run)
+        assert why(run).endswith(f"manage.py upkeep resume {run.pk}")
 
     @pytest.mark.parametrize(
         "status", [Status.SUCCEEDED, Status.CANCELLED, Status.DISCARDED]

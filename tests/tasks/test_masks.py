@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 import pytest
 from django.core.files.base import ContentFile
@@ -22,6 +23,7 @@ from upkeep.tasks.masks import (
 WAYS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "repr": repr,
+    "ascii": ascii,
     "json": json.dumps,
     "json in unicode": lambda text: json.dumps({"key": text}, ensure_ascii=False),
     "bytes": lambda text: repr(text.encode()),
@@ -64,6 +66,8 @@ class TestSecrets:
             ({"key": {"deep": "down-there"}}, {"down-there"}),
             (date(2024, 1, 2), {"2024-01-02"}),
             (b"in-bytes", {"in-bytes"}),
+            (b"\xff\x00 no text", {r"\xff\x00 no text"}),
+            (UUID(int=1 << 127), {str(UUID(int=1 << 127)), "8" + 31 * "0"}),
             (None, set()),
             (True, set()),
             (ContentFile(b"", name="salaries.csv"), {"salaries.csv"}),
@@ -139,4 +143,6 @@ class TestValues:
         }
 
     def test_numbers_are_too(self) -> None:
-        assert mask_value([9001234, True, 7], {"9001234"}) == ["[FILTERED]", True, 7]
+        secrets = {"9001234", "90012.5"}
+        masked = mask_value([9001234, 90012.5, True, 7, 0.5], secrets)
+        assert masked == ["[FILTERED]", "[FILTERED]", True, 7, 0.5]

@@ -308,6 +308,14 @@ class TestRecords:
         for value in (group, Group(name="b"), -1, "x"):
             assert "valid choice" in errors_of({"it": field}, {"it": value})["it"][0]
 
+    def test_the_key_that_is_refused_is_named(self) -> None:
+        field = forms.ModelChoiceField(Group.objects)
+        assert errors_of({"it": field}, {"it": "977"})["it"] == [
+            "Select a valid choice. 977 is not one of the available choices."
+        ]
+        field.error_messages["invalid_choice"] = "No such group."
+        assert errors_of({"it": field}, {"it": "977"})["it"] == ["No such group."]
+
     def test_several_are_given_in_any_form(self) -> None:
         groups = [Group.objects.create(name=name) for name in "ab"]
         field = forms.ModelMultipleChoiceField(Group.objects)

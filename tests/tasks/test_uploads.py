@@ -22,6 +22,7 @@ from tests.tasks.collections.files.books import book
 from tests.tasks.collections.walks import walk
 from tests.testapp.maintenance import ImportItems
 from upkeep.exceptions import InvalidParameters, StorageFailed, VanishedReference
+from upkeep.execution.executor import execute
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.tasks import uploads
 from upkeep.tasks.collections import collect
@@ -282,6 +283,36 @@ class TestFarStorage:
             assert [spool.closed for spool in made] == [True]
         assert len(stored.read()) == 10_000
         stored.close()
+
+
+class TestCutOff:
+    """A file that lost its end is never taken for a whole one."""
+
+    content = b"name,n\n" + b"".join(b"%d,1\n" % n for n in range(100, 200))
+
+    @pytest.mark.parametrize("size", [0, 7, 301, 302, 606])
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_the_run_as_errored(self, size: int) -> None:
+        run = ImportItems.enqueue(csv_file=ContentFile(self.content, name="a.csv"))
+        place = folder().path(run.parameters["csv_file"]["$file"])
+        Path(place).write_bytes(self.content[:size])
+        execute(run.pk, run.lease_token, to_the_end=True)
+        run.refresh_from_db()
+        assert (run.status, run.done) == ("errored", 0)
+        assert f"a.csv: it gave {size} bytes of 607" in run.error_message
+
+    @pytest.mark.parametrize("cut", [301, 302])
+    def test_while_it_is_walked_gives_no_half_row(self, cut: int) -> None:
+        stored = save(ContentFile(self.content, name="a.csv"))
+        collection = collect(CSVField().wrap(stored), alias="default")
+        page = collection.page(None, 10)
+        Path(folder().path(stored.storage_name)).write_bytes(self.content[:cut])
+        reader = CSVField().wrap(LocalFile(Path(folder().path(stored.storage_name))))
+        reader.file.size = len(self.content)
+        with pytest.raises(StorageFailed, match=f"{cut} bytes of 607"):
+            list(reader)
+        assert len(page.items) == 10
+        collection.close()
 
 
 def spools(monkeypatch: pytest.MonkeyPatch) -> list[Any]:

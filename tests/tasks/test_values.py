@@ -249,6 +249,10 @@ class WritesToDefault:
 
 
 class TestShow:
+    @pytest.mark.parametrize("text", ["a\ud800", "\x00", {"deep": ["\udfff"]}])
+    def test_what_is_shown_can_be_sent(self, text: Any) -> None:
+        show(to_json(text)).encode()
+
     @pytest.mark.parametrize(
         ("value", "line"),
         [

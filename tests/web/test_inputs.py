@@ -306,6 +306,15 @@ class TestRecords:
         page = markup(client.get(url, {"it": keys}))
         assert asked(page)[1] == keys
 
+    @pytest.mark.parametrize("text", ["1" * 5_000, "[" * 5_000, '"\\ud800"', "{"])
+    def test_json_that_cannot_be_read_or_written_comes_back_as_it_was(
+        self, client: Client, address: Make, text: str
+    ) -> None:
+        url = address(forms.JSONField(), n=forms.IntegerField())
+        answer = client.post(url, {"it": text, "n": "x"})
+        assert answer.status_code == 422
+        assert text in answer.content.decode().replace("&quot;", '"')
+
     def test_a_program_may_give_each_key_by_itself(
         self, client: Client, address: Make
     ) -> None:

@@ -225,6 +225,41 @@ class TestToken:
         monkeypatch.setattr(kept, "LIFE", timedelta(seconds=-1))
         self.is_gone(client, url, token)
 
+    @pytest.mark.parametrize("field", ["csv", "more"])
+    def test_that_is_used_twice_at_once_starts_one_run(
+        self,
+        client: Client,
+        url: str,
+        field: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The other request has removed the file when this one comes to read it."""
+        page = refused(client, url, csv=posts(), more=posts(name="more.csv"))
+        tokens = {name: token_of(page, name) for name in (TOKEN, "more-kept")}
+        find = kept.Keeper.find
+
+        def find_at_the_last_moment(keeper: Any, name: str, token: str) -> Any:
+            found = find(keeper, name, token)
+            if found and name == field:
+                uploads.remove(found.file.storage_name)
+            return found
+
+        monkeypatch.setattr(kept.Keeper, "find", find_at_the_last_moment)
+        answer = client.post(url, {"n": "1"} | tokens)
+        assert answer.status_code == 409
+        assert "is no longer in the storage" in markup(answer).words
+        assert not Run.objects.exists()
+
+    def test_that_cannot_be_removed_starts_the_run(
+        self, client: Client, url: str, token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(file: StoredFile) -> None:
+            raise OSError("the storage is away")
+
+        monkeypatch.setattr(uploads, "delete", fail)
+        assert client.post(url, {"n": "1", TOKEN: token}).status_code == 302
+        assert Run.objects.count() == 1
+
     def test_is_used_once(self, client: Client, url: str, token: str) -> None:
         given = {"n": "1", TOKEN: token}
         assert client.post(url, given).status_code == 302

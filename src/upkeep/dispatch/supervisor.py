@@ -52,7 +52,11 @@ def worker_commands(queues: Sequence[str] = ()) -> list[list[str]]:
         if its_queues or not queues:
             commands.append(one.worker_command(its_queues))
     if not commands:
-        raise QueueRefused(f"No backend of TASKS serves {', '.join(queues)}.")
+        known = dict.fromkeys(q for one in usable.values() for q in one.backend.queues)
+        raise QueueRefused(
+            f"No backend of TASKS serves {', '.join(queues)}. "
+            f"They serve {', '.join(known)}."
+        )
     return commands
 
 

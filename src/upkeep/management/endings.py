@@ -53,7 +53,10 @@ def report_stop(run: Run, screen: Screen, errors: OutputWrapper) -> None:
 def _remedy(run: Run) -> str:
     if run.error_class == INVALID_FILE:
         return why(run)
-    return f"Mend the cause, then {how_to_resume(run)}"
+    return (
+        "Mend the cause, restart the workers if you changed code, then "
+        f"{how_to_resume(run)}"
+    )
 
 
 def how_to_resume(run: Run) -> str:

@@ -54,14 +54,26 @@ def why(run: Run) -> str:
 
 def _why_errored(run: Run) -> str:
     if run.error_class == INVALID_FILE:
-        return _(
-            "The run keeps the file as it was: correct yours, and start a new run."
-        )
+        return _why_stopped_in_a_file(run)
     return _(
         "An error stopped it, and its place was kept. Mend the cause, restart the "
         "workers if you changed code, then resume it: it goes on with the item that "
         "failed."
     )
+
+
+def _why_stopped_in_a_file(run: Run) -> str:
+    if not run.done:
+        return _(
+            "The run keeps the file as it was: correct yours, and start a new run."
+        )
+    # A whole file once more would bring these a second time.
+    return _(
+        "What came before it is done, and the run keeps the file as it was: correct "
+        "yours, take out the rows that are done, and start a new run. Where the task "
+        "reads it wrongly, as in another encoding, mend the task, restart the workers, "
+        "and type: manage.py upkeep resume %(run)s"
+    ) % {"run": run.pk}
 
 
 def _why_waiting(run: Run) -> str:
@@ -109,12 +121,27 @@ def _why_held(run: Run) -> str:
             "with it within some seconds, if one is there."
         ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
     if now - checkpoint > LONG_FOR_AN_ITEM:
-        return _("Its worker is alive, but has had no item done for %(duration)s.") % {
-            "duration": rough_duration(now - checkpoint)
-        }
+        has_beaten = around["beat"] is not None and around["beat"] == heard
+        is_alive = has_beaten and heard - now > conf.LEASE / 2  # It beats each third.
+        return _why_slow(is_alive=is_alive, since=now - checkpoint, left=heard - now)
     if run.status != Status.RUNNING:
         return _("Its worker finishes the item in hand.")
     return ""
+
+
+def _why_slow(*, is_alive: bool, since: timedelta, left: timedelta) -> str:
+    durations = {"since": rough_duration(since), "left": rough_duration(left)}
+    if is_alive:
+        return _("Its worker is alive, but has had no item done for %(since)s.") % (
+            durations
+        )
+    return (
+        _(
+            "No item was done for %(since)s. Either one takes long, or its worker is "
+            "dead: then another one goes on with it in %(left)s."
+        )
+        % durations
+    )
 
 
 def _why_paused(run: Run) -> str:

@@ -313,11 +313,12 @@ class Task:
 
     def walk(self) -> Collection[Any]:
         """Return the collection as the engine walks it."""
+        alias = self.database or databases.home()
         if self.has_iterate():
-            return Iteration(self.iterate)
+            return Iteration(self.iterate, alias)
         return collect(
             self.collection(),
-            alias=self.database or databases.home(),
+            alias=alias,
             cursor_fields=self.cursor_fields,
             bounded=self.bounded,
             in_transaction=self.atomic,

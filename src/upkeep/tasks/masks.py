@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 from django.core.files import File
 from django.db.models import Model, QuerySet
@@ -81,7 +82,8 @@ def mask_value(value: Any, secrets: Collection[str]) -> Any:
         }
     if isinstance(value, list | tuple):
         return [mask_value(item, secrets) for item in value]
-    return FILTERED if isinstance(value, int) and str(value) in secrets else value
+    is_secret = isinstance(value, int | float) and str(value) in secrets
+    return FILTERED if is_secret else value
 
 
 def _lines(text: str) -> list[str]:
@@ -93,6 +95,7 @@ def _forms(text: str) -> Iterator[str]:
     """Yield the ways in which a text is written inside of others."""
     yield text
     yield repr(text)[1:-1]
+    yield ascii(text)[1:-1]
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     readable = text.encode("utf-8", "backslashreplace")
@@ -110,12 +113,14 @@ def _texts(value: Any) -> Iterator[str]:
         case str():
             yield value
         case bytes():
-            yield value.decode("utf-8", "replace")
+            yield from (value.decode("utf-8", "replace"), repr(value)[2:-1])
         case Mapping() | list() | tuple() | set() | frozenset():
             items = value.values() if isinstance(value, Mapping) else value
             yield from chain.from_iterable(map(_texts, items))
         case Model():
             yield str(value.pk)
+        case UUID():  # Some databases have it without its hyphens.
+            yield from (str(value), value.hex)
         case File():
             yield from (value.name or "", getattr(value, "storage_name", ""))
         case _:

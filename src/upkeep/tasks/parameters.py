@@ -45,12 +45,16 @@ Fields = Mapping[str, forms.Field]
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 # What fields raise, beside ValidationError, for values that they were not made for.
-UNFIT = (AttributeError, TypeError, ValueError, OverflowError)
+UNFIT = (AttributeError, TypeError, ValueError, ArithmeticError)
 
 UNKNOWN = frozenset({"", "none", "null", "unknown"})
 
 # Enough of a stored value to know it by.
 LONGEST_SHOWN = 100
+
+# Sentences of Django, which it has in every language.
+THAT_CHOICE = forms.ModelChoiceField.default_error_messages["invalid_choice"]
+THIS_CHOICE = forms.ChoiceField.default_error_messages["invalid_choice"]
 
 # A run is not guessed at: to go on without what it was given, or with less than the
 # task needs, would be to do something else than was asked for.
@@ -175,9 +179,24 @@ def limited(field: forms.Field, *, copy: bool = False) -> forms.Field:
     return field
 
 
+def _naming(field: forms.Field) -> forms.Field:
+    """
+    Return the field with a sentence that names the key which it refuses.
+
+    Django's own says "that choice", for it thinks of a list; here a key was typed.
+    """
+    if (
+        isinstance(field, forms.ModelChoiceField)
+        and field.error_messages["invalid_choice"] == THAT_CHOICE
+    ):
+        field = deepcopy(field)
+        field.error_messages["invalid_choice"] = THIS_CHOICE
+    return field
+
+
 def _clean_one(field: forms.Field, value: Any) -> Any:
     try:
-        return limited(field).clean(_as_submitted(field, value))
+        return _naming(limited(field)).clean(_as_submitted(field, value))
     except RecursionError as error:
         raise ValidationError(TOO_DEEP) from error
     except UNFIT as error:

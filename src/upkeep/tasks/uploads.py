@@ -8,6 +8,7 @@ import secrets
 import weakref
 from contextlib import suppress
 from functools import cache
+from os import SEEK_END
 from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -107,10 +108,20 @@ class StoredFile(LazyFile):
                 f"The file {self.name} is no longer in the storage: {self.storage_name}"
                 " is missing. Start the task again with the file."
             ) from error
-        found = opened if opened.seekable() else self._spooled(opened)
+        found = self._whole(opened) if opened.seekable() else self._spooled(opened)
         if self.is_far:  # It may stay open until nobody knows it any more.
             weakref.finalize(self, found.close)
         return found
+
+    def _whole(self, opened: File[bytes]) -> File[bytes]:
+        opened.seek(0, SEEK_END)
+        try:
+            self._check_whole(opened.tell())
+        except StorageFailed:
+            opened.close()
+            raise
+        opened.seek(0)
+        return opened
 
     def _spooled(self, stream: File[bytes]) -> IO[bytes]:
         spool = TemporaryFile()  # noqa: SIM115  # closed with this file
@@ -122,19 +133,14 @@ class StoredFile(LazyFile):
             spool.close()
             if not isinstance(error, Exception) or isinstance(error, StorageFailed):
                 raise
-            raise self._failure(f"{type(error).__name__}: {error}") from error
+            what = f"{type(error).__name__}: {error}"
+            raise StorageFailed.told(self.name, what) from error
         spool.seek(0)
         return spool
 
     def _check_whole(self, size: int) -> None:
         if size != self.size:
-            raise self._failure(f"it gave {size:,} bytes of {self.size:,}")
-
-    def _failure(self, what: str) -> StorageFailed:
-        return StorageFailed(
-            f"The storage broke off while it gave the file {self.name}: {what}. Resume "
-            "the run when the storage is well again."
-        )
+            raise StorageFailed.cut_off(self.name, size, self.size)
 
 
 def storage() -> Storage:

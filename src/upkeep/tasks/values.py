@@ -112,7 +112,7 @@ def show(data: Any) -> str:
     if isinstance(data, list):
         return ", ".join(map(show, data))
     if not isinstance(data, dict):
-        return str(data).encode("utf-8", "backslashreplace").decode()
+        return _show_text(str(data))
     tag = tag_of(data)
     return _show_dict(data) if tag is None else kind_tagged(tag).show(data)
 
@@ -192,6 +192,11 @@ def _encode_text(value: str) -> Any:
 
 def _decode_text(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
+
+
+def _show_text(text: str) -> str:
+    """Return a text that can be sent to people, whatever stands in it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _encode_list(value: list[Any] | tuple[Any, ...]) -> list[Any]:
@@ -350,7 +355,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(types=(bool, NoneType), encode=_as_it_is),
     Kind(types=(int,), encode=int),
     _scalar("$float", float, read=float, encode=_encode_float),
-    _scalar("$text", str, read=_decode_text, encode=_encode_text),
+    _scalar("$text", str, read=_decode_text, show=_show_text, encode=_encode_text),
     Kind(types=(list, tuple), encode=_encode_list),
     Tagged(
         tag="$dict",

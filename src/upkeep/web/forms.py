@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from upkeep.tasks.base import Task
     from upkeep.tasks.uploads import StoredFile
 
+
+logger = logging.getLogger("upkeep")
 
 ONE_LINE = {forms.TextInput, forms.NumberInput, forms.EmailInput, forms.URLInput}
 
@@ -115,7 +118,10 @@ class ParameterForm(forms.Form):
     def forget_files(self) -> None:
         """Remove what was kept, now that the run has a copy of its own."""
         for kept in self.kept.values():
-            uploads.delete(kept.file)
+            try:
+                uploads.delete(kept.file)
+            except Exception:  # Whatever a storage may raise: the run has begun.
+                logger.warning("%s is left to the sweep.", kept.file, exc_info=True)
 
     def _kept_fields(self, *, brought: bool = False) -> list[str]:
         """Return the fields of one file that came, or did not come, with the form."""

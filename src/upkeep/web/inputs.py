@@ -69,7 +69,17 @@ class ParameterField(BoundField):
     def value(self) -> Any:
         """Return what to show: dates and times typed, where they can be read."""
         with in_project_terms():
-            return _typed(self.field, self.field.widget, super().value())
+            return _typed(self.field, self.field.widget, self._readable())
+
+    def _readable(self) -> Any:
+        """Return the value, or as it came what JSON can be neither read nor written."""
+        try:
+            value = super().value()
+            if isinstance(value, str):
+                value.encode()
+        except (ValueError, RecursionError):
+            return self.data
+        return value
 
     def as_widget(self, *args: Any, **kwargs: Any) -> Any:
         """Render the field as its widget shows it."""

@@ -13,7 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidParameters, QueueRefused
+from upkeep.exceptions import (
+    AlreadyActive,
+    InvalidParameters,
+    QueueRefused,
+    StorageFailed,
+    VanishedReference,
+)
 from upkeep.runs.models import Run
 from upkeep.runs.overview import overview
 from upkeep.tasks import registry
@@ -98,7 +104,7 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
     except InvalidParameters as error:
         form.refuse(error.errors)
         return _show(request, label, task, form=form, status=INVALID)
-    except (AlreadyActive, QueueRefused) as error:
+    except (AlreadyActive, QueueRefused, VanishedReference, StorageFailed) as error:
         return _show(
             request, label, task, form=form, status=CONFLICT, refusal=str(error)
         )

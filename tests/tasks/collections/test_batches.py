@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.tasks.collections.walks import walk
-from tests.testapp.models import Item, Reading
+from tests.testapp.models import Item, Reading, Seat
 from upkeep import Batches
 from upkeep.exceptions import InvalidCollection
 from upkeep.tasks.collections import Collection, collect
@@ -56,6 +56,12 @@ class TestWalk:
             batch.update(name="done")
             assert batch.count() == 0
         assert Item.objects.filter(name="done").count() == 10
+
+    def test_a_key_of_two_columns_may_have_batches_of_thousands(self) -> None:
+        Seat.objects.bulk_create(Seat(row=n // 50, number=n % 50) for n in range(2_500))
+        batches = Batches(Seat.objects.filter(guest=""), size=2_000)
+        sizes = [batch.update(guest="x") for batch in walk(walked(batches))]
+        assert sizes == [2_000, 500]
 
     def test_batches_may_be_deleted(self) -> None:
         items(10)

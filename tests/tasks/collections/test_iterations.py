@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import InterfaceError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, stored, walk
+from tests.testapp.models import Item
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections import iterations
 from upkeep.tasks.collections.iterations import Iteration
@@ -84,6 +86,36 @@ def test_an_error_keeps_the_items_before_it_and_comes_again() -> None:
             collection.page(page.cursor_after(2), 10)
 
 
+@pytest.mark.django_db
+def test_a_database_error_leaves_a_transaction_in_which_its_items_can_be_done() -> None:
+    def iterate(cursor: int | None) -> Iterator[tuple[int, int]]:
+        yield from up_to(3)(cursor)
+        connection.cursor().execute("SELECT * FROM no_such_table")
+
+    page = Iteration(iterate).page(None, 10)
+    assert list(page.items) == [0, 1, 2]
+    Item.objects.create(n=1)
+
+
+def test_a_database_that_goes_away_is_waited_for_and_no_item_done() -> None:
+    def iterate(cursor: int | None) -> Iterator[tuple[int, int]]:
+        yield from up_to(3)(cursor)
+        raise InterfaceError("the connection is gone")
+
+    with pytest.raises(InterfaceError):
+        Iteration(iterate).page(None, 10)
+
+
+def test_a_cursor_that_comes_again_later_leaves_nothing_out() -> None:
+    def iterate(cursor: int | None) -> Iterator[tuple[str, int]]:
+        yield from zip("abcdef", [1, 2, 1, 2, 1, 2], strict=True)
+
+    collection = Iteration(iterate)
+    page = collection.page(None, 3)
+    again = collection.page(page.cursor_after(0), 3)
+    assert list(again.items) == ["a", "b", "c"]
+
+
 def test_an_iteration_that_is_left_is_closed() -> None:
     closed: list[bool] = []
 
@@ -127,6 +159,14 @@ class TestRefusals:
 
         with pytest.raises(InvalidCollection, match=sentence):
             Iteration(iterate).page(None, 1)
+
+    @pytest.mark.parametrize("size", [1, 2, 10])
+    def test_of_one_cursor_for_two_items(self, size: int) -> None:
+        def iterate(cursor: Any) -> Iterator[Any]:
+            yield from [("a", 1), ("b", 2), ("c", 2)][cursor or 0 :]
+
+        with pytest.raises(InvalidCollection, match=r"the cursor 2 for two items"):
+            list(walk(Iteration(iterate), size))
 
     def test_of_what_cannot_be_iterated(self) -> None:
         with pytest.raises(InvalidCollection, match="returned None"):

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
-from django.db.models import Count, F, Max
-from django.db.models.functions import Lower
+from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Q, QuerySet
+from django.db.models.functions import (
+    MD5,
+    Cast,
+    Coalesce,
+    JSONObject,
+    Lower,
+    Now,
+    TruncDate,
+    TruncDay,
+    TruncHour,
+)
 from django.test.utils import isolate_apps
 
 from tests.tasks.collections.walks import stored, walk
 from tests.testapp.models import Country, Item, Reading, Seat
+from upkeep import Batches
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections import Collection, collect
 from upkeep.tasks.collections.querysets import RecordsCollection
@@ -105,6 +119,23 @@ class TestColumns:
         else:
             walked(queryset, "amount")
 
+    @pytest.mark.parametrize(
+        ("value", "sentence"),
+        [
+            (JSONObject(n="number"), "a JSONField"),
+            (TruncDay("moment"), r"cut off in another time zone .* TruncDate"),
+            (Coalesce(TruncHour("moment"), Now()), "cut off in another time zone"),
+        ],
+    )
+    def test_that_are_computed_and_compared_otherwise_are_refused(
+        self, value: Any, sentence: str
+    ) -> None:
+        with pytest.raises(InvalidCollection, match=sentence):
+            walked(Reading.objects.annotate(x=value), "x")
+
+    def test_of_a_moment_cut_off_where_it_is_compared_are_walked(self) -> None:
+        walked(Reading.objects.annotate(x=TruncDay("moment", tzinfo=UTC)), "x")
+
     @pytest.mark.parametrize("value", [[1, 2], range(3)])
     @pytest.mark.parametrize("options", [{"cursor_fields": ["n"]}, {"bounded": True}])
     def test_are_for_records_alone(self, value: Any, options: dict[str, Any]) -> None:
@@ -143,6 +174,80 @@ class TestWalk:
         done = [user.username for user in walk(walked(queryset, "-number"), 1)]
         assert done == ["a", "c", "b"]
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            F("price") / 3,
+            ExpressionWrapper(
+                F("price") / 3, models.DecimalField(max_digits=9, decimal_places=2)
+            ),
+            Cast(F("price") / 3, models.FloatField()),
+            MD5("text"),
+            F("number") / 2,
+            TruncHour("moment"),
+            TruncDate("moment"),
+            Q(number__gt=2),
+            Count("country__reading"),
+            Avg("country__reading__price"),
+        ],
+    )
+    @pytest.mark.parametrize("fields", [("x",), ("-x",), ("flag", "x")])
+    @pytest.mark.parametrize("kind", [QuerySet, Batches])
+    def test_by_what_is_computed_takes_in_all_or_is_refused(
+        self, value: Any, fields: tuple[str, ...], kind: Any
+    ) -> None:
+        countries = [Country.objects.create(code=code) for code in ("at", "de")]
+        for n in range(9):
+            Reading.objects.create(
+                number=n % 5,
+                text="ab"[n % 2] * n,
+                price=Decimal(n) / 10,
+                moment=datetime(2025, 3, 30, n % 3, 30, tzinfo=UTC),
+                flag=bool(n % 2),
+                country=countries[n % 2],
+            )
+        queryset = Reading.objects.annotate(x=value)
+        try:
+            done = list(
+                walk(
+                    walked(
+                        queryset.all() if kind is QuerySet else Batches(queryset, 2),
+                        *fields,
+                    ),
+                    2,
+                )
+            )
+        except InvalidCollection:
+            return
+        keys = [each.pk for each in (done if kind is QuerySet else chain(*done))]
+        assert sorted(keys) == list(
+            Reading.objects.order_by("pk").values_list("pk", flat=True)
+        )
+
+    def test_a_place_that_is_computed_is_found_again_or_refused(self) -> None:
+        Reading.objects.bulk_create(Reading(number=n % 4) for n in range(9))
+
+        class Rounded(models.Func):
+            """The half of a number, which its type rounds for Python alone."""
+
+            template = "(%(expressions)s * 0.5)"
+            output_field = models.IntegerField()
+
+        halves = walked(Reading.objects.annotate(x=Rounded("number")), "x")
+        with pytest.raises(InvalidCollection, match="cannot find its place again"):
+            list(walk(halves, 5))
+
+    def test_a_row_that_others_change_in_the_same_instant_is_no_refusal(self) -> None:
+        Item.objects.bulk_create(Item(name="a") for n in range(3))
+        collection = walked(Item.objects.annotate(low=Lower("name")), "low")
+        assert isinstance(collection, RecordsCollection)
+        last = Item.objects.latest("pk")
+        collection.check_place(["a", last.pk])
+        Item.objects.update(name="b")
+        collection.check_place(["a", last.pk])
+        last.delete()
+        collection.check_place(["a", last.pk or 0])
+
     def test_by_a_column_that_the_records_leave_out(self) -> None:
         Item.objects.bulk_create(Item(n=-n, name="x") for n in range(5))
         for queryset in (Item.objects.only("name"), Item.objects.defer("n")):
@@ -156,6 +261,26 @@ class TestWalk:
         Item.objects.bulk_create(Item(n=n) for n in range(5))
         queryset = Item.objects.select_for_update().order_by("-n")
         assert len(list(walk(walked(queryset, "-n"), 2))) == 5
+
+    @pytest.mark.parametrize("kind", [QuerySet, Batches])
+    @pytest.mark.parametrize("bounded", [False, True])
+    @pytest.mark.parametrize("fields", [(), ("country__code",)])
+    def test_with_locks_on_the_rows_of_some_tables(
+        self, kind: Any, bounded: bool, fields: tuple[str, ...]
+    ) -> None:
+        country = Country.objects.create(code="at")
+        Reading.objects.bulk_create(Reading(country=country) for _ in range(5))
+        tables = (
+            ("self", "country") if connection.features.has_select_for_update_of else ()
+        )
+        queryset = (
+            Reading.objects.filter(country__isnull=False)
+            .select_related("country")
+            .select_for_update(of=tables)
+        )
+        value = queryset if kind is QuerySet else Batches(queryset, 2)
+        done = list(walk(walked(value, *fields, bounded=bounded), 2))
+        assert len(done if kind is QuerySet else list(chain(*done))) == 5
 
     def test_a_place_is_found_again_though_others_are_gone(self) -> None:
         Item.objects.bulk_create(Item(n=n) for n in [1, 1, 1, 2])

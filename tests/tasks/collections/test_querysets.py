@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection, models
-from django.db.models import Count, F
+from django.db.models import Count, F, Window
+from django.db.models.functions import Lower, RowNumber
 from django.test.utils import CaptureQueriesContext, isolate_apps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
 from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
-from tests.testapp.models import Country, Document, Item
+from tests.testapp.models import Country, Document, Item, Note, Reading
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections import Collection, collect, querysets
 
@@ -230,6 +231,10 @@ class TestJoins:
             Group.objects.annotate(codename=F("permissions__codename")),
             Permission.objects.filter(group__name="a"),
             User.objects.filter(groups__permissions__codename="a"),
+            Group.objects.annotate(n=Count("user"), c=F("permissions__codename")),
+            Group.objects.annotate(
+                n=Count("user"), c=Lower("permissions__content_type__model")
+            ),
         ],
     )
     def test_to_many_are_refused(self, queryset: Any) -> None:
@@ -244,6 +249,8 @@ class TestJoins:
             Group.objects.filter(pk__in=Group.objects.filter(permissions__id=1)),
             Group.objects.exclude(permissions__codename="a"),
             Group.objects.annotate(number=Count("permissions")),
+            Group.objects.annotate(n=Count("user")).filter(permissions__codename="a"),
+            Permission.objects.annotate(n=Count("user"), m=F("content_type__model")),
             Permission.objects.filter(content_type__app_label="auth"),
             Permission.objects.select_related("content_type"),
             Group.objects.prefetch_related("permissions"),
@@ -251,6 +258,85 @@ class TestJoins:
     )
     def test_to_one_and_none_are_walked(self, queryset: Any) -> None:
         walked(queryset)
+
+
+class TestWeight:
+    """A page holds as many records as weigh two megabytes, whatever is large there."""
+
+    @pytest.mark.parametrize(
+        "large",
+        [
+            "x" * 100_000,
+            b"x" * 100_000,
+            memoryview(b"x" * 100_000),
+            {"deep": [{"text": "x" * 100_000}]},
+            list(range(12_500)),
+        ],
+        ids=["text", "bytes", "memory", "JSON", "numbers"],
+    )
+    def test_is_that_of_values(self, large: Any) -> None:
+        records = [Note(text="") for _ in range(30)]
+        for record in records:
+            vars(record)["value"] = large
+        assert querysets.fitting(records) == 20
+
+    def test_of_what_is_nested_deeply_is_known_too(self) -> None:
+        deep: Any = []
+        for _ in range(5_000):
+            deep = [deep]
+        record = Note(text="")
+        vars(record)["value"] = deep
+        assert querysets.fitting([record])
+
+    @pytest.mark.django_db
+    def test_is_that_of_what_is_fetched_with_them(self) -> None:
+        country = Country.objects.create(code="at")
+        readings = [Reading(country=country) for _ in range(200)]
+        Reading.objects.bulk_create(readings)
+        alone, together = (
+            querysets.fitting(list(queryset)) or 0
+            for queryset in (
+                Reading.objects.all(),
+                Reading.objects.select_related("country"),
+            )
+        )
+        assert together < alone
+        with_all = Country.objects.prefetch_related("reading_set")
+        assert (querysets.fitting(list(with_all)) or 0) < alone / 100
+
+    def test_of_a_record_that_many_refer_to_counts_once(self) -> None:
+        country = Country(code="x" * 200_000)
+        readings = [Reading(country=country) for _ in range(20)]
+        vars(country)["text"] = "x" * 200_000
+        for reading in readings:
+            reading.country_id = "at"
+        assert (querysets.fitting(readings) or 0) > 50
+
+
+class TestWindows:
+    """A window sees the rows of one page alone, so what it says there is wrong."""
+
+    number = Window(RowNumber(), partition_by="name", order_by="pk")
+
+    @pytest.mark.parametrize(
+        "queryset",
+        [
+            Item.objects.annotate(number=number),
+            Item.objects.annotate(number=number).filter(number__gt=1),
+            Item.objects.annotate(number=number + 1),
+            Item.objects.alias(number=number).filter(number__gt=1),
+        ],
+    )
+    def test_are_refused(self, queryset: Any) -> None:
+        with pytest.raises(InvalidCollection, match=r"window function.*pk__in"):
+            walked(queryset)
+
+    @pytest.mark.django_db
+    def test_in_a_query_of_their_own_see_all(self) -> None:
+        Item.objects.bulk_create(Item(name=name) for name in "aabab")
+        repeated = Item.objects.annotate(number=self.number).filter(number__gt=1)
+        items = Item.objects.filter(pk__in=repeated.values("pk"))
+        assert [each.name for each in walk(walked(items), 1)] == ["a", "a", "b"]
 
 
 class ItemsElsewhere:

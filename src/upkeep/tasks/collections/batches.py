@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import ceil
-from operator import itemgetter
+from operator import itemgetter, or_
 from typing import Any
 
-from django.db.models import Manager, QuerySet
+from django.db.models import Manager, Q, QuerySet
 
 from upkeep.tasks.collections.base import Cursor, Page
-from upkeep.tasks.collections.querysets import RecordsCollection, fetch
+from upkeep.tasks.collections.querysets import (
+    RecordsCollection,
+    fetch,
+    without_locks,
+)
+
+# Keys of several columns in one condition; SQLite takes a thousand, nested by OR.
+MOST_KEYS = 500
 
 # A batch, the key at its end, and whether none comes after it.
 Found = tuple["QuerySet[Any] | None", Any, bool]
@@ -68,7 +76,7 @@ class BatchesCollection(RecordsCollection):
     def _find_by_range(self, ranges: list[QuerySet[Any]]) -> Found:
         """Return the records up to the last key, the only one that is fetched."""
         (records,) = ranges
-        keys = records.values_list(*self._names, flat=True)
+        keys = without_locks(records).values_list(*self._names, flat=True)
         ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
         if not ends:
             return None, None, True
@@ -77,10 +85,19 @@ class BatchesCollection(RecordsCollection):
     def _find_by_keys(self, ranges: list[QuerySet[Any]]) -> Found:
         """Return the records of certain primary keys, for no one range holds them."""
         keys = fetch(
-            (records.values_list(*self._names) for records in ranges), self.size + 1
+            (without_locks(each).values_list(*self._names) for each in ranges),
+            self.size + 1,
         )
         last = len(keys) <= self.size
         del keys[self.size :]
         if not keys:
             return None, None, True
-        return self.records.filter(pk__in=map(self._primary, keys)), keys[-1], last
+        if not last:
+            self.check_place(keys[-1])
+        return self.records.filter(self._among(keys)), keys[-1], last
+
+    def _among(self, keys: list[Any]) -> Q:
+        """Return the records of these keys; SQLite nests what it is asked by OR."""
+        primary = list(map(self._primary, keys))
+        starts = range(0, len(primary), MOST_KEYS)
+        return reduce(or_, (Q(pk__in=primary[n : n + MOST_KEYS]) for n in starts))

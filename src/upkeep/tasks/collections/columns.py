@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import connections
-from django.db.models import DecimalField, F, JSONField, Model, Q, QuerySet
+from django.db.models import (
+    DateTimeField,
+    DecimalField,
+    F,
+    JSONField,
+    Model,
+    Q,
+    QuerySet,
+)
+from django.db.models.expressions import Col
+from django.db.models.functions.datetime import TruncBase
 
 from upkeep.exceptions import InvalidCollection
 
@@ -38,6 +48,9 @@ class Column:
 
     nulls_first: bool
     """Whether the database has the rows without a value before the others."""
+
+    computed: bool
+    """Whether the database computes the value, which Python may see rounded."""
 
     @property
     def spelled(self) -> str:
@@ -98,9 +111,12 @@ def _column(
     queryset: QuerySet[Any], name: str, place: int, *, descending: bool, alias: str
 ) -> Column:
     path = _path(queryset, name)
-    target = path[-1] if path else None
-    if target is not None:
-        _refuse_unfit(queryset, name, target, alias)
+    expression = None if path else queryset.query.annotations[name]
+    computed = expression is not None and not isinstance(expression, Col)
+    target = path[-1] if expression is None else expression.output_field
+    _refuse_unfit(queryset, name, target, alias, computed=computed)
+    if computed:
+        _refuse_other_zone(queryset, name, expression, alias)
     if len(path) == 1 and _is_loaded(queryset, path[0]):
         name = attribute = path[0].attname
     else:
@@ -113,6 +129,7 @@ def _column(
         descending=descending,
         nullable=not path or any(field.null for field in path),
         nulls_first=null_is_greatest == descending,
+        computed=computed,
     )
 
 
@@ -160,7 +177,12 @@ def _names(queryset: QuerySet[Any]) -> list[str]:
 
 
 def _refuse_unfit(
-    queryset: QuerySet[Any], name: str, field: Field[Any, Any], alias: str
+    queryset: QuerySet[Any],
+    name: str,
+    field: Field[Any, Any],
+    alias: str,
+    *,
+    computed: bool,
 ) -> None:
     where = f"cursor_fields names {name!r} of {queryset.model._meta.label}, "
     if isinstance(field, JSONField):
@@ -168,15 +190,43 @@ def _refuse_unfit(
             f"{where}a JSONField, which databases order each in a way of their own. "
             "Annotate the part that you mean, and name that."
         )
-    if (
-        isinstance(field, DecimalField)
-        and connections[alias].vendor == "sqlite"
-        and (field.max_digits or SQLITE_DIGITS + 1) > SQLITE_DIGITS
-    ):
+    if not isinstance(field, DecimalField) or connections[alias].vendor != "sqlite":
+        return
+    if computed:
+        raise InvalidCollection(
+            f"{where}a computed decimal, which SQLite rounds: the place could not be "
+            "found again. Cast it to a FloatField()."
+        )
+    if (field.max_digits or SQLITE_DIGITS + 1) > SQLITE_DIGITS:
         raise InvalidCollection(
             f"{where}a decimal of more than {SQLITE_DIGITS} digits, which SQLite "
             "rounds: the place could not be found again. Walk by another field."
         )
+
+
+def _refuse_other_zone(
+    queryset: QuerySet[Any], name: str, expression: Any, alias: str
+) -> None:
+    """Refuse a moment cut off in a time zone that the database does not compare in."""
+    ours = connections[alias].timezone_name
+    if any(
+        isinstance(each, TruncBase)
+        and isinstance(each.output_field, DateTimeField)
+        and each.get_tzname() not in (None, ours)
+        for each in parts_of(expression)
+    ):
+        raise InvalidCollection(
+            f"cursor_fields names {name!r} of {queryset.model._meta.label}, a moment "
+            f"that is cut off in another time zone than {ours}, the one in which the "
+            "database compares it. Walk by the moment itself, or by TruncDate(…)."
+        )
+
+
+def parts_of(expression: Any) -> Iterator[Any]:
+    """Yield an expression and all that it is made of; conditions cannot flatten()."""
+    yield expression
+    for part in getattr(expression, "get_source_expressions", tuple)():
+        yield from parts_of(part)
 
 
 def _is_loaded(queryset: QuerySet[Any], field: Field[Any, Any]) -> bool:

@@ -9,6 +9,7 @@ somewhere: MariaDB scans the table for row values, and PostgreSQL for a chain of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
@@ -49,9 +50,14 @@ class Tie(Exact):
         """Return SQL that names an array of one value."""
         left, left_params = self.process_lhs(compiler, connection)
         right, right_params = self.process_rhs(compiler, connection)
-        kind = self.lhs.output_field.cast_db_type(connection)
+        kind = _without_limits(self.lhs.output_field.cast_db_type(connection))
         sql = f"{left} = ANY (ARRAY[{right}]::{kind}[])"
         return sql, (*left_params, *right_params)
+
+
+def _without_limits(kind: str | None) -> str:
+    """Return a type that cuts off nothing: what is computed may not keep its limits."""
+    return re.sub(r"^(numeric|varchar)\(.*\)$", r"\1", str(kind))
 
 
 class Pair(Func):
@@ -107,6 +113,15 @@ class Keyset:
             for column in self.columns
             if column.is_annotated
         }
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the database computes a value by which the records are walked."""
+        return any(column.computed for column in self.columns)
+
+    def at(self, values: Sequence[Any]) -> Q:
+        """Return the one row that a place is of."""
+        return self._ties(values)
 
     def behind(self, values: Sequence[Any]) -> Iterator[Range]:
         """Yield what lies behind a place, in order, each a range of an index."""

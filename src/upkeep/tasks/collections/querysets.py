@@ -8,12 +8,14 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import router
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.db.models.expressions import Col
 from django.db.models.query import ModelIterable
 
 from upkeep.databases import home
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
+from upkeep.tasks.collections.columns import parts_of
 from upkeep.tasks.collections.keysets import Keyset, is_ordered_by
 from upkeep.tasks.values import from_json
 
@@ -59,6 +61,11 @@ class RecordsCollection(Collection[Any]):
         """Count with one query."""
         return self.records.count()
 
+    @property
+    def unlocked(self) -> QuerySet[Any]:
+        """The records, for a query that asks for keys alone and can lock no row."""
+        return without_locks(self.records)
+
     def after(self, cursor: Cursor | None, until: Any) -> Iterator[QuerySet[Any]]:
         """Yield the records behind a cursor, in order, range by range of an index."""
         records = self.records
@@ -77,7 +84,7 @@ class RecordsCollection(Collection[Any]):
         if not self.bounded:
             return None
         first_column = self.keyset.columns[0].name
-        last = self.records.reverse().values_list(first_column, flat=True)[:1]
+        last = self.unlocked.reverse().values_list(first_column, flat=True)[:1]
         return self.keyset.to_json(list(last))[0] if last else None
 
     def cursor(self, values: Any, until: Any) -> Cursor:
@@ -91,6 +98,32 @@ class RecordsCollection(Collection[Any]):
             "fields": self.keyset.spelled,
             "values": self.keyset.to_json(values),
         }
+
+    def check_place(self, values: Sequence[Any]) -> None:
+        """
+        Refuse a place that the database does not find again by what it computed.
+
+        It may be computed more precisely than its type tells, or otherwise in a
+        condition; a walk would leave out rows, or come to the same ones for ever.
+        """
+        if not self.keyset.is_computed:
+            return
+        if self.unlocked.filter(self.keyset.at(values)).exists():
+            return
+        names = [column.name for column in self.keyset.columns]
+        known = {
+            column.name: value
+            for column, value in zip(self.keyset.columns, values, strict=True)
+            if not column.computed and value is not None
+        }
+        # A row that others changed or deleted in this instant is no sign of anything.
+        if list(self.unlocked.filter(**known).values_list(*names)) == [tuple(values)]:
+            raise InvalidCollection(
+                f"A walk by {', '.join(self.keyset.spelled)} cannot find its place "
+                f"again: the database gave {tuple(values)!r} and knows no such row. "
+                "Cast what is computed to the type that it really has, or walk by "
+                "another column."
+            )
 
     def _place(self, cursor: Cursor) -> list[Any]:
         self.check_kind(cursor)
@@ -133,6 +166,8 @@ class QuerySetCollection(RecordsCollection):
         self._fitting = fitting(items)
         # Noted now: a record that is deleted or copied in process loses its key.
         values = list(map(self._values_of, items))
+        if values and not last:
+            self.check_place(values[-1])
         return Page(items, last, lambda index: self.cursor(values[index], until))
 
 
@@ -146,17 +181,47 @@ def fetch(ranges: Iterable[QuerySet[Any]], number: int) -> list[Any]:
     return items
 
 
+def without_locks(records: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the same records, not to be locked: `of` is for whole ones alone."""
+    records = records.all()
+    records.query.select_for_update = False
+    return records
+
+
 def fitting(items: Sequence[Any]) -> int | None:
     """Return how many such records a page may hold; None where there is none."""
     some = items[:: len(items) // WEIGHED or 1]
-    weights = [_weight(item) for item in some]
-    return max(PAGE_BYTES * len(weights) // sum(weights), 1) if weights else None
+    return max(PAGE_BYTES * len(some) // _weight(some), 1) if some else None
 
 
-def _weight(item: Any) -> int:
-    """Return the bytes of what is large in a record, and a little for the rest."""
-    values = vars(item).values()
-    return 100 + sum(len(each) for each in values if isinstance(each, str | bytes))
+def _weight(records: Sequence[Any]) -> int:
+    """Return the bytes of what is large in records, and a little for the rest."""
+    weight, unweighed = 0, list(records)
+    seen: set[int] = set()  # A record that many refer to is there once.
+    while unweighed:
+        value = unweighed.pop()
+        if isinstance(value, Model):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            weight += 100
+        weight += len(value) if isinstance(value, str | bytes | memoryview) else 8
+        unweighed += _parts(value)
+    return weight
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Return what a value is made of, what was fetched with a record among it."""
+    match value:
+        case dict():
+            return chain(value, value.values())
+        case list() | tuple():
+            return value
+        case Model():
+            return (vars(value), value._state.fields_cache)
+        case QuerySet():  # One that was prefetched.
+            return getattr(value, "_result_cache", None) or ()
+    return ()
 
 
 def check(queryset: QuerySet[Any], alias: str, *, in_transaction: bool) -> None:
@@ -187,6 +252,11 @@ def _refusals(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
         yield (
             "gives values() instead of records, and no key to go on from: return "
             "records, with only(…) to load fewer columns"
+        )
+    if is_windowed(queryset):
+        yield (
+            "has a window function, which would see nothing but the rows of one page: "
+            "put it into a Subquery(…), or filter by pk__in=… of a QuerySet that has it"
         )
     if repeats(queryset):
         yield (
@@ -238,13 +308,35 @@ def _of_another_database(queryset: QuerySet[Any], alias: str) -> Iterator[str]:
         )
 
 
+def is_windowed(queryset: QuerySet[Any]) -> bool:
+    """Tell whether a value of a record depends on which others are asked for."""
+    query = queryset.query
+    parts: list[Any] = [*query.annotations.values(), query.where]
+    return any(part.contains_over_clause for part in parts)
+
+
 def repeats(queryset: QuerySet[Any]) -> bool:
     """Tell whether a record may come more than once, for each row of a join."""
+    query, many = queryset.query, _joined_to_many(queryset)
+    if query.group_by is None:
+        return bool(many)
+    # In groups it comes once, unless they are of something that the join has brought.
+    grouped = (each for each in query.annotations.values() if not _is_gathered(each))
+    parts = (part for each in grouped for part in parts_of(each))
+    return any(isinstance(each, Col) and each.alias in many for each in parts)
+
+
+def _is_gathered(expression: Any) -> bool:
+    return bool(expression.contains_aggregate)
+
+
+def _joined_to_many(queryset: QuerySet[Any]) -> set[str]:
+    """Return the tables that a record may have several rows of."""
     query = queryset.query
-    if query.group_by is not None:
-        return False
-    joined = (
-        each for alias, each in query.alias_map.items() if query.alias_refcount[alias]
-    )
-    fields = (getattr(each, "join_field", None) for each in joined)
-    return any(each and (each.one_to_many or each.many_to_many) for each in fields)
+    many: set[str] = set()
+    for alias, join in query.alias_map.items():  # Parents come first.
+        field = getattr(join, "join_field", None)
+        is_many = field is not None and (field.one_to_many or field.many_to_many)
+        if query.alias_refcount[alias] and (is_many or join.parent_alias in many):
+            many.add(alias)
+    return many

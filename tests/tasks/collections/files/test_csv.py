@@ -160,7 +160,10 @@ class TestOptions:
             (b"a|b\n1|x y\n", {"dialect": Pipes()}),
             (b"a;b\n1;x y\n", {"dialect": Pipes, "delimiter": ";"}),
             (b"1,x y\n", {"names": ["a", "b"]}),
-            (b"\xef\xbb\xbf# by us\n1,x y\n", {"names": "ab", "skip_lines": "^#"}),
+            (
+                b"\xef\xbb\xbf# by us\n1,x y\n",
+                {"names": ["a", "b"], "skip_lines": "^#"},
+            ),
             (b'"a","b"\n"1","x y"\n', {"quoting": csv.QUOTE_NONNUMERIC}),
             (b'a,b\n"1","x y"\n', {"quoting": csv.QUOTE_NONNUMERIC}),
         ],

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.tasks.collections.walks import STEPS, Step, interrupted_walk, walk
 from upkeep.exceptions import CursorMismatch, InvalidFile
 from upkeep.forms import XLSXField
 from upkeep.tasks.collections import Collection, collect
-from upkeep.tasks.collections.files import FileBatches, XLSXFile, xlsx
+from upkeep.tasks.collections.files import FileBatches, XLSXFile, workbooks, xlsx
 
 VALUES = st.none() | st.integers(-999, 999) | st.text("abc é", min_size=1, max_size=4)
 ROWS = st.lists(st.lists(VALUES, min_size=3, max_size=3), max_size=12)
@@ -73,7 +73,38 @@ class TestWalk:
         monkeypatch.setattr(xlsx.XLSXReader, "go_to", noted)
         collection = walked(xlsx_file(book([["a"], *([n] for n in range(10))])))
         assert len(list(walk(collection, 3))) == 10
-        assert places == [(0, 0)]
+        assert places == []
+
+    def test_reads_no_row_again_where_chunks_end_amid_pages(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows_read: list[int] = []
+        read = workbooks.Workbook.rows
+
+        def noted(book: workbooks.Workbook, part: str) -> Iterator[Any]:
+            for number, cells in read(book, part):
+                rows_read.append(number)
+                yield number, cells
+
+        monkeypatch.setattr(workbooks.Workbook, "rows", noted)
+        rows: list[list[Any]] = [["a"], *([n] for n in range(50)), [], [50]]
+        collection = walked(xlsx_file(book(rows)))
+        done, cursor, last = [], None, False
+        while not last:
+            page = collection.page(cursor, 10)
+            of_chunk = [row["a"] for row in page.items][:3]
+            done += of_chunk
+            cursor = page.cursor_after(len(of_chunk) - 1)
+            last = page.last and len(of_chunk) == len(page.items)
+        assert done == list(range(51))
+        assert rows_read == sorted(set(rows_read))
+
+    def test_gives_a_row_as_it_was_when_it_comes_again(self) -> None:
+        collection = walked(xlsx_file(book([["a"], [1], [2], [3]])))
+        first = collection.page(None, 1)
+        collection.page(first.cursor_after(0), 2).items[0]["a"] = "spoiled"
+        again = collection.page(first.cursor_after(0), 2)
+        assert list(again.items) == [{"a": 2}, {"a": 3}]
 
     def test_is_not_disturbed_by_another_reader(self) -> None:
         file = xlsx_file(book([["a"], *([n] for n in range(3000))]))

@@ -107,6 +107,10 @@ class Reader(ABC):
         """Go on from another place between two rows; CursorMismatch without it."""
 
     @abstractmethod
+    def begin_page(self) -> None:
+        """Know that a page of rows begins, to whose rows one may soon go back."""
+
+    @abstractmethod
     def count(self) -> int | None:
         """Return how many rows there are, None where that is not to be known."""
 
@@ -191,6 +195,7 @@ class FileCollection(Collection[Any]):
         place = reader.start if cursor is None else (cursor["offset"], cursor["line"])
         if place != (reader.offset, reader.line):
             reader.go_to(place)
+        reader.begin_page()
         return reader
 
     def _items_of(self, reader: Reader) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 
-from upkeep.exceptions import InvalidFile
+from upkeep.exceptions import InvalidFile, StorageFailed
 from upkeep.tasks.collections.files import kinds
 from upkeep.tasks.collections.files.base import Place, Reader, RowsFile, no_such_place
 
@@ -33,6 +33,9 @@ class LineReader(Reader):
         self._encoding, self._codec = encoding, codec_of(encoding)
         self.start: Place = (self._look_at_head(), 0)
         self.go_to(self.start)
+
+    def begin_page(self) -> None:
+        """Remember nothing: a file of lines can be read from any of them."""
 
     def go_to(self, place: Place) -> None:
         if place[0] > self._file.size:
@@ -109,6 +112,8 @@ class LineReader(Reader):
                 last = lines.pop()  # It may go on in the next block.
                 rest, size = [last], len(last)
                 yield lines
+        if position < self._file.size:  # The last line may be half of one.
+            raise StorageFailed.cut_off(self._name, position, self._file.size)
         if size:
             yield b"".join(rest).splitlines(keepends=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,9 @@ from upkeep.tasks.collections.files.base import (
 
 if TYPE_CHECKING:
     from upkeep.tasks.collections.files.workbooks import Cells, Workbook
+
+# A row that was read: the place behind it, and its values.
+SeenRow = tuple[Place, list[Any]]
 
 # Imported when it is needed: it is large, and it needs packages that are optional.
 WORKBOOK = "upkeep.tasks.collections.files.workbooks.Workbook"
@@ -63,7 +67,9 @@ class XLSXReader(Reader):
     The rows of a sheet, and the number of them that were read.
 
     A sheet can only be read from its beginning: to go on from a row is to skim those
-    before it. A formula is the value that it had when the file was saved.
+    before it. Most chunks end amid a page, so the rows of the page are remembered: to
+    skim for each chunk would take a time that grows by the square of the rows.
+    A formula is the value that it had when the file was saved.
     """
 
     unit = "row"
@@ -73,16 +79,34 @@ class XLSXReader(Reader):
         self._book = workbook_class()(file)
         self.sheet, self._part = self._book.find_sheet(file.format.sheet)
         self._name = f"{self._name}, sheet {self.sheet!r}"
-        self.go_to((0, 0))
+        self._page: list[SeenRow] | None = None
+        self._skim_to((0, 0))
         self.header = self._read_header()
         self.start = (self.offset, self.line)
 
     def go_to(self, place: Place) -> None:
-        self.offset, self.line = 0, 0
-        self._cells = self._read_cells()
-        passed = sum(1 for _ in islice(self._cells, place[0]))
+        page = self._page
+        if page is not None and self._page_start <= place[0] <= self.offset:
+            self._go_on_from(place)
+            self._ahead.extendleft(seen for seen in reversed(page) if seen[0] > place)
+        else:
+            self._skim_to(place)
+
+    def begin_page(self) -> None:
+        self._page, self._page_start = [], self.offset
+
+    def _skim_to(self, place: Place) -> None:
+        self._ahead: deque[SeenRow] = deque()  # What comes once more, before the rest.
+        self._rest = enumerate(self._book.rows(self._part), start=1)
+        passed = sum(1 for _ in islice(self._rest, place[0]))
         if passed < place[0]:
             raise no_such_place(place, self._name, "row", passed)
+        self._go_on_from(place)
+
+    def _go_on_from(self, place: Place) -> None:
+        self.offset, self.line = place
+        self._page = None
+        self._rows_of_values = self._read_values()
         self.rows = self._read_rows()
 
     def count(self) -> int | None:
@@ -91,10 +115,10 @@ class XLSXReader(Reader):
         return max(0, int(found[1]) - self.line) if found else None
 
     def _read_header(self) -> list[str]:
-        for cells in self._cells:
-            if cells:
+        for values in self._rows_of_values:
+            if values:
                 return self._checked(
-                    ["" if value is None else str(value).strip() for value in cells]
+                    ["" if value is None else str(value).strip() for value in values]
                 )
         raise InvalidFile(
             f"{self._name} is empty: its first row must name the columns."
@@ -102,7 +126,7 @@ class XLSXReader(Reader):
 
     def _read_rows(self) -> Iterator[Row]:
         header, width = self.header, len(self.header)
-        for values in self._cells:
+        for values in self._rows_of_values:
             if len(values) > width:
                 raise self._error(
                     f"a value in column {len(values)}, where the header has length "
@@ -113,19 +137,25 @@ class XLSXReader(Reader):
                 missing = [None] * (width - len(values))
                 yield dict(zip(header, values + missing, strict=True))
 
-    def _read_cells(self) -> Iterator[list[Any]]:
+    def _read_values(self) -> Iterator[list[Any]]:
         """Yield the values of each row, up to the last one; an empty row has none."""
-        for number, cells in self._book.rows(self._part):
-            self.offset += 1
-            self.line = number
-            yield self._values(cells)
+        while seen := self._ahead.popleft() if self._ahead else self._read_row():
+            (self.offset, self.line), values = seen
+            if self._page is not None:
+                self._page.append(seen)
+            yield values
 
-    def _values(self, cells: Cells) -> list[Any]:
+    def _read_row(self) -> SeenRow | None:
+        for offset, (number, cells) in self._rest:
+            return (offset, number), self._values(cells, number)
+        return None
+
+    def _values(self, cells: Cells, number: int) -> list[Any]:
         """Return the values of cells, which may have gaps between them."""
         filled = [cell for cell in cells if cell["value"] is not None]
         width = max((cell["column"] for cell in filled), default=0)
         if conf.MAX_COLUMNS is not None and width > conf.MAX_COLUMNS:
-            raise self._error(f"it {too_wide(width)}", self.line)
+            raise self._error(f"it {too_wide(width)}", number)
         values: list[Any] = [None] * width
         for cell in filled:
             values[cell["column"] - 1] = cell["value"]
