@@ -131,7 +131,7 @@ def _show(
         "events": events,
         "earlier": earlier,
         "letters": letters,
-        "further_letters": max(run.failed - len(letters), 0) if letters else 0,
+        "are_more_letters": len(letters) == LETTERS and run.failed > LETTERS,
         "before": before,
         "parameters": parameters_in_words(run),
         "metadata": as_json(run.metadata, indent=2),
