@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from tests.execution.story import effects, log_of, once, resume
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Document, Effect, Item
 from upkeep import Batches, Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
-from upkeep.execution import executor, settlement
+from upkeep.execution import executor
 from upkeep.models import DeadLetter, Run
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
@@ -174,6 +175,7 @@ class TestPassedOver:
         assert effects() == good(set(range(7, 13)))
         (letter,) = run.dead_letters.all()
         assert letter.item == "batch 2"
+        assert letter.payload is not None
         assert sorted(letter.payload["pks"]) == list(range(7, 13))
 
 
@@ -278,7 +280,7 @@ class TestRetry:
                 naps.append(seconds)
                 Run.objects.get(pk=run.pk).pause()
 
-        monkeypatch.setattr(settlement.time, "sleep", sleep)
+        monkeypatch.setattr(time, "sleep", sleep)
         executor.execute(run.pk, run.lease_token)
         run.refresh_from_db()
         assert counts(run)[:2] == (Status.PAUSED, 6)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -151,7 +152,7 @@ class TestOrder:
 
     def test_those_of_a_subclass_come_first(self) -> None:
         class Mixin:
-            on_error = [Report(ValueError)]
+            on_error: ClassVar[Sequence[Rule]] = [Report(ValueError)]
 
         class Parent(Task):
             on_error = [Discard(Exception)]
@@ -178,7 +179,10 @@ class TestMisuse:
             (lambda: Report(OSError("x")), r"classes of errors, and OSError"),
             (lambda: Report(KeyboardInterrupt), "KeyboardInterrupt"),
             (lambda: Retry(OSError, attempts=0), "must be 1 or more"),
-            (lambda: Retry(OSError, wait=5), "must be a timedelta, or called"),
+            (
+                lambda: Retry(OSError, wait=5),  # type: ignore[arg-type]
+                "must be a timedelta, or called",
+            ),
             (lambda: Retry(OSError, jitter=2), "must be from 0 to 1"),
             (lambda: Quarantine(OSError, at_most=-1), "must be a number of items"),
             (lambda: Quarantine(OSError, at_most=1.5), "or a share of them"),

@@ -48,7 +48,8 @@ def _lists_of_masked_names(cls: type[Task]) -> list[Sequence[str]]:
 
 
 def _refuse_strange_attributes(cls: type[Task]) -> None:
-    if complaint := next(chain(_strange_values(cls), _strange_methods(cls)), None):
+    complaints = [_strange_values(cls), policies.refusals(cls), _strange_methods(cls)]
+    if complaint := next(chain.from_iterable(complaints), None):
         raise InvalidTask(f"{cls.__name__}.{complaint}")
 
 
@@ -62,8 +63,6 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
     batch_size: object = cls.batch_size
     if not isinstance(batch_size, int) or batch_size < 1:
         yield "batch_size must be 1 or more."
-    if complaint := policies.refusal(cls):
-        yield complaint
     if cls.cursor_fields is not None and not _are_names(cls.cursor_fields):
         yield (
             "cursor_fields must be a tuple of field names, such as "

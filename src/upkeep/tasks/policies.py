@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -267,12 +267,12 @@ def judge(rules: Iterable[Rule], case: Case) -> tuple[Rule, Verdict] | None:
     return None
 
 
-def refusal(task: type[Task]) -> str | None:
-    """Return what is wrong with the rules that a class declares itself."""
+def refusals(task: type[Task]) -> Iterator[str]:
+    """Yield what is wrong with the rules that a class declares itself."""
     own = vars(task).get("on_error", [])
     if not isinstance(own, list | tuple) or not all(isinstance(r, Rule) for r in own):
-        return "on_error must be a list of rules, such as [Retry(OSError)]."
+        yield "on_error must be a list of rules, such as [Retry(OSError)]."
+        return
     for rule in own:
         if isinstance(rule, Handle) and not callable(getattr(task, rule.method, None)):
-            return f"on_error hands errors to {rule.method}(), which it does not have."
-    return None
+            yield f"on_error hands errors to {rule.method}(), which it does not have."
