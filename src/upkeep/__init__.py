@@ -14,12 +14,24 @@ if TYPE_CHECKING:
         AlreadyActive,
         InvalidParameters,
         InvalidTransition,
+        Skip,
         UpkeepError,
     )
     from upkeep.runs.models import Run
     from upkeep.tasks.base import Job, Task
     from upkeep.tasks.collections.batches import Batches
     from upkeep.tasks.parameters import parameter
+    from upkeep.tasks.policies import (
+        Discard,
+        Handle,
+        Quarantine,
+        Report,
+        Retry,
+        constant,
+        exponential,
+        linear,
+        polynomial,
+    )
 
 __version__ = "0.1.0"
 
@@ -29,6 +41,17 @@ __all__ = [
     "Job",
     "Task",
     "parameter",
+    # What becomes of an item that fails
+    "Discard",
+    "Handle",
+    "Quarantine",
+    "Report",
+    "Retry",
+    "Skip",
+    "constant",
+    "exponential",
+    "linear",
+    "polynomial",
     # How runs are started
     "enqueue",
     # What can go wrong
@@ -43,6 +66,16 @@ _HOMES = {
     "Job": "upkeep.tasks.base",
     "Task": "upkeep.tasks.base",
     "parameter": "upkeep.tasks.parameters",
+    "Discard": "upkeep.tasks.policies",
+    "Handle": "upkeep.tasks.policies",
+    "Quarantine": "upkeep.tasks.policies",
+    "Report": "upkeep.tasks.policies",
+    "Retry": "upkeep.tasks.policies",
+    "Skip": "upkeep.exceptions",
+    "constant": "upkeep.tasks.policies",
+    "exponential": "upkeep.tasks.policies",
+    "linear": "upkeep.tasks.policies",
+    "polynomial": "upkeep.tasks.policies",
     "AlreadyActive": "upkeep.exceptions",
     "InvalidParameters": "upkeep.exceptions",
     "InvalidTransition": "upkeep.exceptions",

@@ -15,6 +15,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
+    ├── Skip                 `process` wants its item to be passed over
     └── LeaseLost            another worker has taken the run over
 """
 
@@ -101,6 +102,15 @@ class SwallowedError(UpkeepError):
 
 class TransactionEnded(UpkeepError):
     """A task ended the transaction of its chunk, and part of it may be committed."""
+
+
+class Skip(UpkeepError):
+    """
+    Raised in `process`: this item is passed over, and counted as skipped.
+
+    It is no failure: what `process` did before is kept, so raise it first. The reason
+    goes into the log of the run. A Job ends as discarded.
+    """
 
 
 class LeaseLost(UpkeepError):

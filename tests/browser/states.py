@@ -279,6 +279,23 @@ def with_result() -> str:
     return page_of(run)
 
 
+def with_dead_letters() -> str:
+    run = run_in(Status.RUNNING, failed=23, skipped=1_204)
+    errors = [
+        ("decimal.InvalidOperation", "[<class 'decimal.ConversionSyntax'>]"),
+        ("builtins.KeyError", "'currency'"),
+        ("shop.suppliers.Unlisted", f"No price in {'lists/' * 20}2024.csv"),
+    ]
+    for number in range(23):
+        error_class, message = errors[number % 3]
+        run.dead_letters.create(
+            item=f"shop.Article {4711 + number}",
+            error_class=error_class,
+            error_message=message,
+        )
+    return page_of(run)
+
+
 def with_parameters() -> str:
     run = run_in(
         Status.RUNNING,
@@ -382,6 +399,7 @@ STATES = [
     State(name="run-may_not_steer", make=run_page(Status.RUNNING), may=SEE),
     State(name="run-long_log", make=long_log),
     State(name="run-result", make=with_result),
+    State(name="run-dead_letters", make=with_dead_letters),
     State(name="run-parameters", make=with_parameters),
     State(name="run-unknown_total", make=unknown_total),
     State(name="run-no_worker", make=no_worker),

@@ -118,11 +118,12 @@ class Claim:
             ):
                 raise LeaseLost(f"{self.run} was taken over by another worker.")
 
-    def let_go(self, *, reason: str = "") -> bool:
+    def let_go(self, *, reason: str = "", **changes: Any) -> bool:
         """
         Leave the run where a person wants it to be, or for another worker.
 
-        False where nobody wants it to stop any more. Raises LeaseLost.
+        The changes are for the run that goes on by itself. False where nobody wants it
+        to stop any more. Raises LeaseLost.
         """
         while True:
             status = self.wish()
@@ -130,16 +131,19 @@ class Claim:
                 return False
             self.run.refresh_from_db(using=home())
             with self.transaction():
-                if let_go(self.run, status, fence=self._fence(), reason=reason):
+                fence = self._fence()
+                if let_go(self.run, status, fence=fence, reason=reason, **changes):
                     return True
 
     def _fence(self) -> Q:
         return Q(lease_token=self.token)
 
 
-def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
+def let_go(run: Run, status: Status, *, fence: Q, reason: str, **changes: Any) -> bool:
     """Move a run that loses its worker to where it goes from its status."""
     target = WHEN_LET_GO[status]
+    if target not in WAITING:
+        changes = {}
     return run.move_to(
         target,
         sources=[status],
@@ -147,6 +151,7 @@ def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
         # Where a person wanted it to stop, the person's reason is the one that counts.
         reason=reason if target in WAITING else run.reason,
         actor=this_worker(),
+        **changes,
     )
 
 

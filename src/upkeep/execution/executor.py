@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import (
     LeaseLost,
+    Skip,
     TaskNotFound,
     TransactionEnded,
     UpkeepError,
@@ -26,6 +27,8 @@ from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
     PATIENCE,
+    Failure,
+    Hand,
     Patience,
     told,
     trustworthy,
@@ -33,15 +36,18 @@ from upkeep.execution.failures import (
 from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
+from upkeep.execution.settlement import Settlement
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
+from upkeep.tasks.policies import Discard, rules_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from upkeep.runs.models import Run
-    from upkeep.tasks.collections.base import Collection, Cursor
+    from upkeep.tasks.collections.base import Collection, Cursor, Page
+    from upkeep.tasks.policies import Rule
 
 logger = logging.getLogger("upkeep")
 
@@ -86,7 +92,14 @@ class Chunk:
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
-    item_in_hand: str = ""  # What process() raised an error for.
+    skipped: int = 0  # Those of the items that process() wanted to be passed over.
+    hand: Hand | None = None  # The item that process() raised for, or the only one.
+
+    def is_alone(self, *, is_atomic: bool) -> bool:
+        """Tell whether an error that ended the chunk is certain to be its item's."""
+        if not is_atomic:
+            return True  # What came before it is done and saved.
+        return self.items == (1 if self.is_worked else 0)
 
 
 class Executor:
@@ -107,8 +120,9 @@ class Executor:
         self.to_the_end = to_the_end
         self.is_prepared = False
         self.chunk = Chunk(cursor=self.run.cursor)
-        self.failure: BaseException | None = None
-        self.failed_at = ""
+        self.failure: Failure | None = None
+        self.bad_place: Cursor | None = None  # Before an item seen to fail in a chunk.
+        self.rules: tuple[Rule, ...] = ()
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -128,8 +142,8 @@ class Executor:
         """Take the next step, and tell whether it was the last."""
         try:
             if self.failure is not None:
-                return self._end_as_errored(self.failure)
-            return self._stop() or self._walk_on()
+                return self._settle(self.failure)
+            return self.stop() or self._walk_on()
         except LeaseLost:
             raise
         except BaseException as error:  # whatever a task may raise
@@ -150,7 +164,7 @@ class Executor:
         is_exit = isinstance(error, SystemExit | KeyboardInterrupt)
         return is_exit and bool(self.interruption.asked)
 
-    def _stop(self) -> bool:
+    def stop(self) -> bool:
         """Let the run go if a person, the worker or the clock wants it to stop."""
         if self.patience.is_tried:
             # That its time is up must not let the patience begin anew and never end.
@@ -168,7 +182,7 @@ class Executor:
             self._prepare()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         begun = monotonic()
-        with self._watched():
+        with self.watched():
             self._work_on_chunk()
         spent = timedelta(seconds=monotonic() - begun)
         self._accept(chunk)
@@ -192,6 +206,7 @@ class Executor:
             self.secrets |= self.task.secrets
             self.alias = self.task.database or databases.home()
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
+            self.rules = (Discard(Skip), *rules_of(task_class))
             self.pace = Pace(self.task.batch_size)
             self.collection = self.task.walk()
             if self.run.total is None and self.run.cursor is None:
@@ -244,32 +259,62 @@ class Executor:
         """Process page after page until the chunk is full or the collection ends."""
         chunk, begun = self.chunk, monotonic()
         now, deadline = begun, begun + self._chunk_seconds()
-        process, interruption = self.task.process, self.interruption
+        first: Hand | None = None
         while size := self.pace.page(
             chunk.items, spent=now - begun, left=deadline - now
         ):
-            page = self.collection.page(chunk.cursor, size)
-            done = 0
-            try:
-                for item in page.items:
-                    process(item)
-                    done += 1
-                    if (now := monotonic()) >= deadline or interruption.asked:
-                        break
-            except BaseException:
-                if done < len(page.items):  # A signal may come behind the last one.
-                    item = page.items[done]
-                    chunk.item_in_hand = self._name(item, chunk.items + done)
-                raise
-            finally:
-                chunk.items += done
-                if done:
-                    chunk.cursor = page.cursor_after(done - 1)
-            chunk.in_whole_pages = done == len(page.items)
+            before, page = chunk.items, self.collection.page(chunk.cursor, size)
+            if first is None and page.items:
+                first = self._hand(page, 0, items_before=0)
+            now = self._process(page, deadline)
+            chunk.in_whole_pages = chunk.items - before == len(page.items)
             chunk.is_last = page.last and chunk.in_whole_pages
-            if chunk.is_last or interruption.asked:
+            if chunk.is_last or self.interruption.asked:
                 break
+        chunk.hand = first if chunk.items == 1 else None
         chunk.is_worked = True
+
+    def _process(self, page: Page[Any], deadline: float) -> float:
+        """Process the items of a page until the deadline; return the time then."""
+        process, interruption, chunk = self.task.process, self.interruption, self.chunk
+        done, now = 0, monotonic()
+        try:
+            for item in page.items:
+                try:
+                    process(item)
+                except Skip as skip:
+                    self._skip(item, skip)
+                done += 1
+                if (now := monotonic()) >= deadline or interruption.asked:
+                    break
+        except BaseException:
+            if done < len(page.items):  # A signal may come behind the last one.
+                before = chunk.items + done
+                chunk.hand = self._hand(page, done, items_before=before)
+            raise
+        finally:
+            chunk.items += done
+            if done:
+                chunk.cursor = page.cursor_after(done - 1)
+        return now
+
+    def _skip(self, item: object, skip: Skip) -> None:
+        """Count an item that wants to be passed over."""
+        if isinstance(self.task, Job):
+            raise skip  # It has no other, and a rule says how it ends.
+        self.chunk.skipped += 1
+        if reason := str(skip):
+            name = self._name(item, self.chunk.items)
+            self.task.log(f"Skipped {name}: {reason}")
+
+    def _hand(self, page: Page[Any], index: int, *, items_before: int) -> Hand:
+        item = page.items[index]
+        return Hand(
+            item=item,
+            name=self._name(item, items_before),
+            after=page.cursor_after(index),
+            is_last=page.last and index == len(page.items) - 1,
+        )
 
     def _name(self, item: object, items_before: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
@@ -277,7 +322,7 @@ class Executor:
             return ""  # It has but one step.
         if isinstance(item, Model):
             return f"{item._meta.label} {item.pk}"
-        return f"{self.run.unit} {self.run.done + items_before + 1:,}"
+        return f"{self.run.unit} {self.run.reached + items_before + 1:,}"
 
     def _chunk_seconds(self) -> float:
         if not self.task.atomic:
@@ -296,8 +341,10 @@ class Executor:
         self.claim.write(
             *self.log_lines,
             cursor=self.chunk.cursor,
-            done=self.run.done + self.chunk.items,
-            time_running=self.run.time_running + self._elapsed(),
+            done=self.run.done + self.chunk.items - self.chunk.skipped,
+            skipped=self.run.skipped + self.chunk.skipped,
+            item_attempts=0,
+            time_running=self.run.time_running + self.elapsed(),
             **self._result(),
         )
 
@@ -310,8 +357,10 @@ class Executor:
     def _accept(self, chunk: Chunk) -> None:
         """Believe what a chunk did, now that it is committed."""
         self.run.cursor = chunk.cursor
-        self.run.done += chunk.items
-        self.run.time_running += self._elapsed()
+        self.run.done += chunk.items - chunk.skipped
+        self.run.skipped += chunk.skipped
+        self.run.item_attempts = 0
+        self.run.time_running += self.elapsed()
         self.since = monotonic()
         self.log_lines.clear()
         self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
@@ -320,10 +369,11 @@ class Executor:
             for alias in {self.alias, databases.home()}:
                 connections[alias].queries_log.clear()
 
-    def _elapsed(self) -> timedelta:
+    def elapsed(self) -> timedelta:
+        """Return the time since the last write."""
         return timedelta(seconds=monotonic() - self.since)
 
-    def _watched(self) -> AbstractContextManager[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Have the pacemaker watch, except where it could not write."""
         is_locked_out = self.is_sqlite and self.alias == databases.home()
         if self.task.atomic and is_locked_out:
@@ -345,24 +395,45 @@ class Executor:
         The cursor in memory is void from here on: the chunk may have been committed
         although its COMMIT failed.
         """
-        if self.failure is not None and not databases.is_passing(error):
+        failure = self.failure
+        if failure and not (databases.is_passing(error) or failure.is_handed_over):
             raise error  # The failure cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
         self.chunk = Chunk(cursor=self.run.cursor)
-        self.failed_at = chunk.item_in_hand
         if databases.is_passing(error):
             goes_on = self._wait_and_try_again(chunk)
         elif self.run.cursor != place:
             error.add_note("Its chunk had been committed; resume goes on behind it.")
             self.log_lines.clear()  # They were, too.
             goes_on = False
+        elif failure is not None:
+            self.failure = replace(failure, error=error, is_handed_over=False)
+            return
         else:
             goes_on = self._close_in_on_item(chunk, error)
         if goes_on:
             self.log_lines.clear()
         else:
-            self.failure = error
+            is_own = self.run.cursor == place and not isinstance(
+                error, TransactionEnded
+            )
+            self.failure = self._failure(error, chunk, is_own=is_own)
+
+    def _failure(self, error: BaseException, chunk: Chunk, *, is_own: bool) -> Failure:
+        place = chunk.hand.name if chunk.hand else ""
+        if not (is_own and chunk.hand and chunk.is_alone(is_atomic=self.task.atomic)):
+            return Failure(error=error, place=place)
+        # The execution in which it was found among others counts as the first.
+        was_seen = self.bad_place is not None and self.bad_place == self.run.cursor
+        before = self.run.item_attempts or int(was_seen)
+        return Failure(
+            error=error,
+            place=place,
+            hand=chunk.hand,
+            attempts=before + 1,
+            rules=self.rules,
+        )
 
     def _renew(self, error: BaseException) -> None:
         """Take a new token, and wait for a database that is away."""
@@ -399,22 +470,42 @@ class Executor:
             return False  # Each attempt would have its effects once more.
         if not chunk.is_worked and chunk.items:
             self.pace.failed_in_item(after=chunk.items)
+            self.bad_place = chunk.cursor
             return True
         if chunk.is_worked and chunk.items > 1:
             self.pace.failed_somewhere(items=chunk.items)
             return True
         return False
 
-    def _end_as_errored(self, error: BaseException) -> bool:
+    def _settle(self, failure: Failure) -> bool:
+        """Do with a failure what the rules of the task say; without one, end."""
+        if failure.hand is None:
+            return self.end_as_errored(failure)
+        return Settlement(self, failure, failure.hand).reach()
+
+    def go_on_behind(self) -> None:
+        """Believe that an item that failed was seen to, now that it is committed."""
+        self.failure = None
+        self.run.refresh_from_db(using=databases.home())
+        self.chunk = Chunk(cursor=self.run.cursor)
+        self.since = monotonic()
+        self.log_lines.clear()
+        self.patience.reset()
+        self.pace.settled()
+
+    def end_as_errored(self, failure: Failure) -> bool:
         """Stop at the item that failed, and tell of it."""
+        error = failure.error
         story = told(error, self.secrets)
-        where = f" (at {self.failed_at})" if self.failed_at else ""
+        where = f" (at {failure.place})" if failure.place else ""
         reason = f"{type(error).__name__}: {story['error_message']}{where}"
         self.claim.write(
-            *self.log_lines, time_running=self.run.time_running + self._elapsed()
+            *self.log_lines, time_running=self.run.time_running + self.elapsed()
         )
-        place = databases.storable(self.failed_at)[:255]
-        self.claim.end(Status.ERRORED, reason=reason, error_at=place, **story)
+        place = databases.storable(failure.place)[:255]
+        self.claim.end(
+            Status.ERRORED, reason=reason, error_at=place, item_attempts=0, **story
+        )
         # Our own errors say all there is to say, and a traceback may hold secrets.
         is_plain = isinstance(error, UpkeepError) or self.secrets
         logger.error(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.utils import InternalError
@@ -15,6 +16,38 @@ from django.db.utils import InternalError
 from upkeep.databases import storable
 from upkeep.exceptions import SwallowedError, TransactionEnded
 from upkeep.tasks.masks import mask_text
+
+if TYPE_CHECKING:
+    from upkeep.tasks.collections.base import Cursor
+    from upkeep.tasks.policies import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """The item that process() had in hand, and where one goes on behind it."""
+
+    item: Any
+    name: str  # "" where there is but one
+    after: Cursor
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error about which nothing is left but what the rules of the task say."""
+
+    error: BaseException
+    place: str = ""  # The name of the item, or of the one that was near.
+    hand: Hand | None = None  # The item whose own error it is certain to be.
+    attempts: int = 1
+    rules: tuple[Rule, ...] = ()  # Those that have not had their say.
+    is_handed_over: bool = False  # A method of the task is seeing to it.
+
+    @property
+    def reason(self) -> str:
+        """The error in a line."""
+        return f"{type(self.error).__name__}: {message_of(self.error)}"
+
 
 # How long the engine tries again by itself where a lock or a restart is in the way.
 PATIENCE = timedelta(minutes=5)
@@ -146,7 +179,7 @@ def told(error: BaseException, secrets: Iterable[str] = ()) -> dict[str, str]:
     return {
         "error_class": f"{type(error).__module__}.{type(error).__qualname__}"[:255],
         "error_message": storable(
-            mask_text(_message(error), secrets), at_most=LONGEST_MESSAGE
+            mask_text(message_of(error), secrets), at_most=LONGEST_MESSAGE
         ),
         "traceback": storable(
             mask_text("".join(lines), secrets), at_most=LONGEST_TRACEBACK
@@ -154,8 +187,9 @@ def told(error: BaseException, secrets: Iterable[str] = ()) -> dict[str, str]:
     }
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return what an error says, whatever its own code may do."""
     try:
         return str(error)
-    except Exception as another:  # noqa: BLE001 - whatever an error's own code may do
+    except Exception as another:  # noqa: BLE001 - as the docstring says
         return f"(Its message cannot be printed: {type(another).__name__}.)"

@@ -6,6 +6,10 @@ from math import ceil
 
 FIRST_PAGE = 100
 
+# The most items of the chunk behind a bad one: so many are done in vain at the most,
+# should there be another among them.
+AFTER_A_BAD_ITEM = 250
+
 # What must be left of a chunk's time for another page, as a share of what is spent.
 LEAST_REST = 0.05
 
@@ -59,6 +63,10 @@ class Pace:
     def failed_in_item(self, *, after: int) -> None:
         """Have the good items before a bad one done first, and then that one alone."""
         self._ceiling, self._then = after, 1
+
+    def settled(self) -> None:
+        """Go on after a bad item that was passed over: another may not be far."""
+        self._ceiling, self._then = min(AFTER_A_BAD_ITEM, self.largest_page), None
 
     def failed_somewhere(self, *, items: int) -> None:
         """Look for the bad one of so many items in half of them."""

@@ -64,9 +64,9 @@ class Lines(Display):
 
     def stands(self, run: Run) -> None:
         """Write a line if there is something new and the last one is a while ago."""
-        if run.done == self._done or monotonic() < self._next_at:
+        if run.reached == self._done or monotonic() < self._next_at:
             return
-        self._done = run.done
+        self._done = run.reached
         self._next_at = monotonic() + LINE_EVERY.total_seconds()
         self.screen.say(line(timezone.now(), "progress", where(run)))
 
@@ -107,7 +107,7 @@ class Bar(Display):
         status = Text(f"{run.status:<11}", STYLES[Status(run.status)])
         self._bar.update(
             self._row,
-            completed=run.done,
+            completed=run.reached,
             total=run.total,
             description=status.markup,
             where=where_shortly(run),

@@ -75,7 +75,7 @@ class Follower:
 
     def _look(self) -> None:
         self.run = run = Run.objects.using(home()).get(pk=self.run.pk)
-        seen = (run.status, run.done, run.lease_until, run.lease_token)
+        seen = (run.status, run.reached, run.lease_until, run.lease_token)
         if seen != self._seen:
             # Whoever adds an event writes the run's row in the same transaction.
             self._seen = seen

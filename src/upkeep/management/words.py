@@ -28,11 +28,12 @@ def where(run: Run) -> str:
 def where_shortly(run: Run) -> str:
     """Say the same in half a line."""
     progress = Progress(run)
-    parts = [f"{progress.done:,}"]
+    parts = [f"{progress.passed:,}"]
     if progress.fraction is not None:
-        parts = [f"{progress.done:,} of {progress.total:,}"]
+        parts = [f"{progress.passed:,} of {progress.total:,}"]
         # Down, as the sentence rounds it: 100 % is said when all is done.
         parts.append(f"{int(100 * progress.fraction)} %")
+    parts += progress.losses
     if progress.rate is not None:
         parts.append(f"{rounded(progress.rate)}/s")
     if rest := time_left(run):

@@ -93,9 +93,14 @@ class Run(models.Model):
     reason = models.TextField(_("reason"), blank=True)
     cursor = models.JSONField(_("cursor"), null=True, blank=True)
     done = models.PositiveBigIntegerField(_("done"), default=0)
+    failed = models.PositiveBigIntegerField(_("failed"), default=0, db_default=0)
+    skipped = models.PositiveBigIntegerField(_("skipped"), default=0, db_default=0)
     total = models.PositiveBigIntegerField(_("total"), null=True, blank=True)
     unit = models.CharField(_("unit"), max_length=16, default="item", db_default="item")
     result = models.JSONField(_("result"), null=True, blank=True)
+    item_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    """How often the item at the cursor has failed."""
+
     error_class = models.CharField(_("error class"), max_length=255, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     error_at = models.CharField(
@@ -175,6 +180,11 @@ class Run(models.Model):
         """
         task = registry.find(self.task)
         return (task.permission or "") if task else self.permission
+
+    @property
+    def reached(self) -> int:
+        """How many items it has behind it: done, failed or skipped."""
+        return self.done + self.failed + self.skipped
 
     @property
     def task_class(self) -> type[Task]:

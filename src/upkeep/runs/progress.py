@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 if TYPE_CHECKING:
@@ -16,52 +17,66 @@ class Progress:
 
     def __init__(self, run: Run) -> None:
         self.done = run.done
+        self.failed, self.skipped = run.failed, run.skipped
+        self.passed = run.reached
         self.total = run.total
         self.unit = run.unit
         self.time_running = run.time_running
 
     @property
     def fraction(self) -> float | None:
-        """The part that is done, from 0 to 1; None where the total is not known."""
+        """The part that is behind it, from 0 to 1; None where nobody knows of what."""
         if self.total is None:
             return None
-        return self.done / self.total if self.done < self.total else 1.0
+        return self.passed / self.total if self.passed < self.total else 1.0
 
     @property
     def reached(self) -> int:
         """How far the bar stands, of its total, or of 1 where that is none."""
-        return min(self.done, self.total) if self.total else 1
+        return min(self.passed, self.total) if self.total else 1
 
     @property
     def rate(self) -> float | None:
         """Items a second while a worker held the run; None before the first."""
         seconds = self.time_running.total_seconds()
-        return self.done / seconds if self.done and seconds else None
+        return self.passed / seconds if self.passed and seconds else None
 
     @property
     def time_left(self) -> timedelta | None:
         """How long the rest takes at the rate so far; None where nobody can know."""
         if self.total is None or self.rate is None:
             return None
-        return timedelta(seconds=max(self.total - self.done, 0) / self.rate)
+        return timedelta(seconds=max(self.total - self.passed, 0) / self.rate)
 
     @property
     def brief(self) -> str:
         """The part that is done in percent, else the number."""
         if self.fraction is None:
-            return f"{self.done:,}"
+            return f"{self.passed:,}"
         return f"{int(100 * self.fraction)} %"
 
     @property
     def text(self) -> str:
         """The numbers as a sentence."""
         if self.total is None:
-            return self._sentence_without_total % {"done": f"{self.done:,}"}
-        return self._sentence % {
-            "done": f"{self.done:,}",
-            "total": f"{self.total:,}",
-            "percent": 100 * (self.fraction or 0),
-        }
+            sentence = self._sentence_without_total % {"done": f"{self.done:,}"}
+        else:
+            sentence = self._sentence % {
+                "done": f"{self.done:,}",
+                "total": f"{self.total:,}",
+                "percent": 100 * (self.fraction or 0),
+            }
+        return ", ".join([sentence, *self.losses])
+
+    @property
+    def losses(self) -> list[str]:
+        """How many failed, and how many were skipped; nothing where none did."""
+        words = []
+        if self.failed:
+            words.append(_("%(number)s failed") % {"number": f"{self.failed:,}"})
+        if self.skipped:
+            words.append(_("%(number)s skipped") % {"number": f"{self.skipped:,}"})
+        return words
 
     @property
     def _sentence_without_total(self) -> str:

@@ -16,7 +16,7 @@ from django.utils.decorators import classonlymethod
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
-from upkeep.tasks import masks, registry
+from upkeep.tasks import masks, policies, registry
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from django.forms import Field
 
     from upkeep.runs.models import Run
+    from upkeep.tasks.policies import Rule
 
 
 def _reserved_names() -> frozenset[str]:
@@ -47,7 +48,8 @@ def _lists_of_masked_names(cls: type[Task]) -> list[Sequence[str]]:
 
 
 def _refuse_strange_attributes(cls: type[Task]) -> None:
-    if complaint := next(chain(_strange_values(cls), _strange_methods(cls)), None):
+    complaints = [_strange_values(cls), policies.refusals(cls), _strange_methods(cls)]
+    if complaint := next(chain.from_iterable(complaints), None):
         raise InvalidTask(f"{cls.__name__}.{complaint}")
 
 
@@ -151,6 +153,14 @@ class Task:
     backend: ClassVar[str] = "default"
     queue: ClassVar[str] = "default"
     priority: ClassVar[int] = 0
+
+    on_error: ClassVar[Sequence[Rule]] = []
+    """
+    What becomes of an item that fails, an ordered list of rules; the first decides.
+
+    Rules of a subclass come before those of its parents. Where none fits, the run stops
+    as errored.
+    """
 
     concurrency: ClassVar[int | None] = 1
     """

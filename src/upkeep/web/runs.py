@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
 
 EVENTS = 50
+LETTERS = 20
 
 # No error and no parameter: who waits for a report need not be who runs the project.
 TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
@@ -119,13 +121,17 @@ def _show(
     reason = why(run)
     before = before_of(request)
     events, earlier = _page_of(run, before)
+    letters = _dead_letters(run)
     state = [facts(run), reason, refusal, [event.pk for event in events]]
+    state.append([letter.pk for letter in letters])
     context = _progress_context(run) | {
         "label": label(run),
         "why": reason,
         "refusal": refusal,
         "events": events,
         "earlier": earlier,
+        "letters": letters,
+        "are_more_letters": len(letters) == LETTERS and run.failed > LETTERS,
         "before": before,
         # In a template, `.items` of a dict would be the parameter of that name.
         "parameters": list(parameters_in_words(run).items()),
@@ -153,6 +159,14 @@ def _wishes(run: Run) -> list[str]:
     return [
         name for name, goals in tables.items() if goals.get(status, status) != status
     ]
+
+
+def _dead_letters(run: Run) -> list[DeadLetter]:
+    """Return the latest items that were kept, where any may be there."""
+    if not run.failed:
+        return []
+    letters = DeadLetter.objects.using(home()).filter(run=run).order_by("-pk")
+    return list(letters.defer("traceback", "payload")[:LETTERS])
 
 
 def _page_of(run: Run, before: str) -> tuple[list[Event], int | None]:
