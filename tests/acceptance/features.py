@@ -140,17 +140,17 @@ STATEMENTS = [
         area="hooks",
         missing="`after_start` and the others are not built.",
     ),
-    to_come(
+    better(
         "A21",
         "A task says which errors are reported and passed over.",
-        area="policies",
-        missing="`Report` is not built.",
+        "execution/test_policies.py::TestPassedOver::test_the_run_goes_on_behind_it",
+        ours="What is passed over counts as failed, and can be kept with its error.",
+        heading="docs/how-to/errors.md#Going on without it",
     ),
-    to_come(
+    shown(
         "A22",
         "A task says what it does itself about an error.",
-        area="policies",
-        missing="`Handle` is not built.",
+        "execution/test_policies.py::TestHandle::test_that_returns_has_done_the_item",
     ),
     shown(
         "A23",

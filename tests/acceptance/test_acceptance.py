@@ -28,10 +28,10 @@ MAP = [
 
 # Change a number here only with the map. What is still to come can only become less.
 COUNTS = {
-    State.SHOWN: 211,
-    State.BETTER: 38,
+    State.SHOWN: 212,
+    State.BETTER: 39,
     State.DECIDED_OTHERWISE: 7,
-    State.TO_COME: 33,
+    State.TO_COME: 31,
     State.NO_COUNTERPART: 11,
 }
 
@@ -40,7 +40,6 @@ AREAS = {
     "generator",
     "hooks",
     "metadata",
-    "policies",
     "staleness",
     "throttles",
 }

@@ -11,7 +11,16 @@ from django.db.models import F
 
 from tests.testapp.clock import clock
 from tests.testapp.models import Effect, Item, Note
-from upkeep import Job, Task, parameter
+from upkeep import (
+    Discard,
+    Handle,
+    Job,
+    Quarantine,
+    Retry,
+    Skip,
+    Task,
+    parameter,
+)
 from upkeep.forms import CSVField
 from upkeep.tasks.collections.files import CSVFile
 
@@ -153,6 +162,29 @@ class Doze(Job):
     def perform(self) -> None:
         Effect.objects.create(item=0)
         sleep(60)
+
+
+class CountUpWithRules(CountUpInChunks):
+    """The same, with items that fail, each of which is dealt with in its own way."""
+
+    on_error = [
+        Retry(OSError, attempts=3, wait=timedelta(0)),
+        Quarantine(ValueError),
+        Handle(KeyError, "mend"),
+        Discard(OSError),
+    ]
+    errors = {5: ValueError("no"), 9: KeyError("no"), 13: OSError("no")}
+    skips = 20
+
+    def process(self, item: Item) -> None:
+        if item.pk == self.skips:
+            raise Skip
+        super().process(item)
+        if error := self.errors.get(item.pk):
+            raise error
+
+    def mend(self, error: KeyError, item: Item) -> None:
+        super().process(item)
 
 
 class ReadNotes(Task):
