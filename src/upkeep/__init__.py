@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upkeep.tasks.base import Job, Task
     from upkeep.tasks.collections.batches import Batches
     from upkeep.tasks.parameters import parameter
+    from upkeep.tasks.throttles import Throttle, throttle
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,9 @@ __all__ = [
     "Job",
     "Task",
     "parameter",
+    # When a run waits
+    "Throttle",
+    "throttle",
     # How runs are started
     "enqueue",
     # What can go wrong
@@ -43,6 +47,8 @@ _HOMES = {
     "Job": "upkeep.tasks.base",
     "Task": "upkeep.tasks.base",
     "parameter": "upkeep.tasks.parameters",
+    "Throttle": "upkeep.tasks.throttles",
+    "throttle": "upkeep.tasks.throttles",
     "AlreadyActive": "upkeep.exceptions",
     "InvalidParameters": "upkeep.exceptions",
     "InvalidTransition": "upkeep.exceptions",
