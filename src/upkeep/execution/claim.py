@@ -118,11 +118,13 @@ class Claim:
             ):
                 raise LeaseLost(f"{self.run} was taken over by another worker.")
 
-    def let_go(self, *, reason: str = "") -> bool:
+    def let_go(self, *, reason: str = "", **changes: Any) -> bool:
         """
         Leave the run where a person wants it to be, or for another worker.
 
-        False where nobody wants it to stop any more. Raises LeaseLost.
+        The changes are written with a reason of the worker's own, and not where a
+        person wants something else. False where nobody wants it to stop any more.
+        Raises LeaseLost.
         """
         while True:
             status = self.wish()
@@ -130,14 +132,16 @@ class Claim:
                 return False
             self.run.refresh_from_db(using=home())
             with self.transaction():
-                if let_go(self.run, status, fence=self._fence(), reason=reason):
+                if let_go(
+                    self.run, status, fence=self._fence(), reason=reason, **changes
+                ):
                     return True
 
     def _fence(self) -> Q:
         return Q(lease_token=self.token)
 
 
-def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
+def let_go(run: Run, status: Status, *, fence: Q, reason: str, **changes: Any) -> bool:
     """Move a run that loses its worker to where it goes from its status."""
     target = WHEN_LET_GO[status]
     return run.move_to(
@@ -147,6 +151,7 @@ def let_go(run: Run, status: Status, *, fence: Q, reason: str) -> bool:
         # Where a person wanted it to stop, the person's reason is the one that counts.
         reason=reason if target in WAITING else run.reason,
         actor=this_worker(),
+        **(changes if target in WAITING else {}),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, OuterRef, Subquery
@@ -66,9 +66,7 @@ def _why_errored(run: Run) -> str:
 
 def _why_waiting(run: Run) -> str:
     if run.run_after and run.run_after > timezone.now():
-        return _("It is not to start before %(moment)s.") % {
-            "moment": moment(run.run_after)
-        }
+        return _why_early(run, run.run_after)
     around = _look_around(run)
     now, since = around["now"], around["since"] or run.created_at
     since = max(since, run.run_after or since)
@@ -98,6 +96,24 @@ def _why_waiting(run: Run) -> str:
     }
 
 
+def _why_early(run: Run, due: datetime) -> str:
+    until = {"moment": moment(due)}
+    if run.throttled_by:
+        return f"{_throttled(run)} " + _("It looks again at %(moment)s.") % until
+    return _("It is not to start before %(moment)s.") % until
+
+
+def _throttled(run: Run) -> str:
+    told = {
+        "name": run.throttled_by,
+        "since": moment(run.throttled_since),
+        "reason": run.throttled_reason.removesuffix("."),
+    }
+    if told["reason"]:
+        return _("Throttled by %(name)s since %(since)s: %(reason)s.") % told
+    return _("Throttled by %(name)s since %(since)s.") % told
+
+
 def _why_held(run: Run) -> str:
     around = _look_around(run)
     now = around["now"]
@@ -108,6 +124,8 @@ def _why_held(run: Run) -> str:
             "Its worker has not been heard of for %(duration)s. Another one goes on "
             "with it within some seconds, if one is there."
         ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
+    if run.throttled_by and run.status == Status.RUNNING:
+        return f"{_throttled(run)} " + _("Its worker looks again by itself.")
     if now - checkpoint > LONG_FOR_AN_ITEM:
         return _("Its worker is alive, but has had no item done for %(duration)s.") % {
             "duration": rough_duration(now - checkpoint)
