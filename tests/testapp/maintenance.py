@@ -10,8 +10,8 @@ from django import forms
 from django.db.models import F
 
 from tests.testapp.clock import clock
-from tests.testapp.models import Effect, Item, Note
-from upkeep import Job, Task, parameter
+from tests.testapp.models import Country, Effect, Item, Note
+from upkeep import Job, Task, parameter, throttle
 from upkeep.forms import CSVField
 from upkeep.tasks.collections.files import CSVFile
 
@@ -42,6 +42,16 @@ class CountUpOutside(CountUp):
     """The same as CountUp, without transactions."""
 
     atomic = False
+
+
+class CountUpByNight(CountUp):
+    """The same as CountUp, but not while there is a country `open`."""
+
+    @throttle(backoff=timedelta(minutes=5), every=timedelta(0))
+    def shop_is_open(self) -> str | None:
+        """Wait for the guests to go."""
+        is_open = Country.objects.filter(code="open").exists()
+        return "It has guests." if is_open else None
 
 
 class Numbers(Task):
