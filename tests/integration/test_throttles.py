@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 from django_tasks_db.models import DBTaskResult
 
-from tests.integration.harness import faults, process, wait_until, worker
-from tests.testapp.maintenance import CountUpByNight
+from tests.integration.harness import (
+    Point,
+    Tripwire,
+    clear,
+    die,
+    faults,
+    has_ended,
+    points_of_unbroken_run,
+    process,
+    rescue,
+    wait_until,
+    work_off_queue,
+    worker,
+)
+from tests.testapp.clock import clock
+from tests.testapp.maintenance import CountUpByNight, CountUpHeldOnce
 from tests.testapp.models import Country
 from upkeep.execution import throttling
 from upkeep.models import Run
@@ -76,6 +92,39 @@ def test_it_looks_again_by_itself_and_does_not_spin(
         shop.delete()
         assert wait_until(lambda: is_over(run))
     assert faults(run) == []
+
+
+def while_held(points: list[Point]) -> list[Point]:
+    """Return the points around what is written when it is held and when it goes on."""
+    write = "before UPDATE upkeep_run SET lease_until"
+    written = [
+        point.number
+        for point in points
+        if point.name.startswith(write) and not point.in_transaction
+    ]
+    _total, held, going_on = written
+    return points[held - 8 : going_on + 8]
+
+
+@pytest.mark.usefixtures("short_leases", "known_chunks")
+def test_each_effect_happens_once_wherever_a_worker_that_waits_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttling, "monotonic", clock)
+    monkeypatch.setattr(throttling, "sleep", clock.sleep)
+    points = points_of_unbroken_run(CountUpHeldOnce.enqueue(), tmp_path / "points")
+    wrong = []
+    for point in while_held(points):
+        clear()
+        run = CountUpHeldOnce.enqueue()
+        with process(partial(work_off_queue, Tripwire(point.number, die))) as pid:
+            assert wait_until(lambda: has_ended(pid))
+        with process(rescue) as pid:
+            wait_until(lambda: has_ended(pid))
+        wrong += [f"{point}: {fault}" for fault in faults(run)]
+        if run.throttled_by:
+            wrong.append(f"{point}: still throttled")
+    assert wrong == []
 
 
 TERMS = (timedelta(seconds=1), timedelta(0))

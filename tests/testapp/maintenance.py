@@ -13,6 +13,7 @@ from tests.testapp.clock import clock
 from tests.testapp.models import Country, Effect, Item, Note
 from upkeep import Job, Task, parameter, throttle
 from upkeep.forms import CSVField
+from upkeep.models import Run
 from upkeep.tasks.collections.files import CSVFile
 
 
@@ -107,6 +108,16 @@ class CountUpInChunks(CountUp):
         super().process(item)
         if item.pk % 10 == 0:
             clock.tick()
+
+
+class CountUpHeldOnce(CountUpInChunks):
+    """The same, held for a moment behind the first chunk, whatever becomes of it."""
+
+    @throttle(backoff=timedelta(seconds=2))
+    def gate(self) -> bool:
+        """Hold until the row says that it has held."""
+        is_told = Run.objects.filter(throttled_by="gate").exists()
+        return Effect.objects.count() == 10 and not is_told
 
 
 class Slowly(Task):

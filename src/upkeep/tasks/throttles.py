@@ -37,7 +37,7 @@ class Throttle:
     Subclass it and put an object into `throttles` of each task that shall heed it.
     """
 
-    name: str
+    name: str = "Throttle"
     """By which people know it; the name of the class where it says nothing else."""
 
     backoff: Any = BACKOFF
