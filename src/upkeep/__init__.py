@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         linear,
         polynomial,
     )
+    from upkeep.tasks.throttles import Throttle, throttle
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,9 @@ __all__ = [
     "exponential",
     "linear",
     "polynomial",
+    # When a run waits
+    "Throttle",
+    "throttle",
     # How runs are started
     "enqueue",
     # What can go wrong
@@ -76,6 +80,8 @@ _HOMES = {
     "exponential": "upkeep.tasks.policies",
     "linear": "upkeep.tasks.policies",
     "polynomial": "upkeep.tasks.policies",
+    "Throttle": "upkeep.tasks.throttles",
+    "throttle": "upkeep.tasks.throttles",
     "AlreadyActive": "upkeep.exceptions",
     "InvalidParameters": "upkeep.exceptions",
     "InvalidTransition": "upkeep.exceptions",

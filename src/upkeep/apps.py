@@ -20,4 +20,5 @@ class UpkeepConfig(AppConfig):
         port.enqueue = enqueue.enqueue
         port.run_now = enqueue.run_now
         port.call_worker = messages.send
+        port.defers = messages.defers
         registry.discover()

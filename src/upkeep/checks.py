@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import timedelta
-from inspect import signature
 from typing import Any
 
 from django.apps import AppConfig
@@ -23,6 +22,7 @@ from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
 from upkeep.tasks import registry, uploads
 from upkeep.tasks.base import Job, Task
+from upkeep.tasks.methods import takes
 
 UTC_NAME = "UTC"
 
@@ -113,7 +113,7 @@ def _unusable_methods() -> Iterator[CheckMessage]:
             method = getattr(task, name)
             if method in (getattr(Task, name, None), getattr(Job, name)):
                 problem = "is missing"
-            elif not _takes(method, arguments):
+            elif not takes(method, arguments):
                 problem = "has the wrong arguments"
             else:
                 continue
@@ -131,14 +131,6 @@ def _needed_methods(task: type[Task]) -> list[tuple[str, int, str]]:
     if task.has_iterate():
         return [("iterate", 2, "def iterate(self, cursor)"), process]
     return [("collection", 1, "def collection(self)"), process]
-
-
-def _takes(method: Callable[..., Any], arguments: int) -> bool:
-    try:
-        signature(method).bind(*range(arguments))
-    except TypeError:
-        return False
-    return True
 
 
 def _refused_queues() -> Iterator[CheckMessage]:

@@ -28,5 +28,8 @@ class Port:
     call_worker: Callable[[Run], object] = _nobody
     """See that a worker hears of a run whose row says that it wants one."""
 
+    defers: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
+    """Tell whether a worker hears of a run no sooner than its `run_after`."""
+
 
 port = Port()

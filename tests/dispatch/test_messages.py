@@ -41,6 +41,16 @@ class TestMessage:
         assert waiting() == [[run.pk, run.lease_token]]
         assert DBTaskResult.objects.get().args_kwargs["kwargs"] == {}
 
+    def test_can_wait_where_its_backend_serves_that(self, settings: Settings) -> None:
+        run = CountUp.enqueue()
+        assert messages.defers(run)
+        settings.TASKS = {
+            "default": {"BACKEND": DUMMY.replace("dummy.Dummy", "immediate.Immediate")}
+        }
+        assert not messages.defers(run)
+        run.backend = "gone"
+        assert not messages.defers(run)
+
     def test_is_known_to_its_run(self) -> None:
         run = CountUp.enqueue()
         assert run.message_id == str(DBTaskResult.objects.get().pk)

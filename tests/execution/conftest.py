@@ -13,7 +13,7 @@ from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.models import Item
 from upkeep import Task
-from upkeep.execution import executor, interruption
+from upkeep.execution import executor, interruption, throttling
 
 Trial = TypeVar("Trial", bound=type[Task])
 
@@ -44,6 +44,8 @@ def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let chunks and budgets end where a task ticks, however slow the machine."""
     monkeypatch.setattr(executor, "monotonic", clock)
     monkeypatch.setattr(interruption, "monotonic", clock)
+    monkeypatch.setattr(throttling, "monotonic", clock)
+    monkeypatch.setattr(throttling, "sleep", clock.sleep)
 
 
 @pytest.fixture

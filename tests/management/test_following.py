@@ -17,7 +17,7 @@ from tests.management.commands import next_line, upkeep, wait_until
 from tests.management.conftest import Start
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
-from tests.testapp.models import Effect
+from tests.testapp.models import Country, Effect, Item
 from upkeep.execution.claim import Claim
 from upkeep.management import follower
 from upkeep.management.displays import Display
@@ -110,6 +110,19 @@ class TestInline:
         assert f"To go on, type: manage.py upkeep resume {run.pk}" in err
         moves = run.events.filter(kind="move").values_list("status", flat=True)
         assert list(moves) == ["enqueued", "running", "pausing", "paused"]
+
+    def test_waits_for_a_throttle_and_says_so(self, start: Start) -> None:
+        """Nobody is there to come back later."""
+        Item.objects.create()
+        Country.objects.create(code="open")
+        process = start("run", "testapp.CountUpByNight", "--inline")
+        out = ""
+        while "Throttled by shop_is_open since " not in out:
+            out += next_line(process)
+        assert only_run().status == "running"
+        process.send_signal(CTRL_C)
+        process.communicate(timeout=60)
+        assert (process.returncode, only_run().status) == (130, "paused")
 
     def test_ends_at_once_on_a_second_ctrl_c(self, start: Start) -> None:
         """A Job cannot stop in its midst; its chunk is given up."""

@@ -85,6 +85,11 @@ class TestOne:
     def test_is_told_with_what_differs_from_other_tasks(self) -> None:
         assert self.told("testapp.InTurns")["attributes"] == "time_budget = 0.2 s"
 
+    def test_is_told_with_what_lets_it_wait(self) -> None:
+        told = self.told("testapp.CountUpByNight")["throttles"]
+        assert told == "shop_is_open: waits 5 min 0 s, asked every 0.0 s"
+        assert "throttles" not in self.told("testapp.CountUp")
+
     def test_shows_defaults_but_no_secrets(self) -> None:
         assert "default 0.05" in upkeep("list", "testapp.Slowly").out
         out = upkeep("list", "testapp.Confide").out

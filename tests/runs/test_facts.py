@@ -20,6 +20,7 @@ PUBLIC = {
     *("error_class", "error_message", "error_at", "traceback", "unit"),
     *("lease_until", "worker", "attempts"),
     *("backend", "queue", "priority", "run_after"),
+    *("throttled_by", "throttled_reason", "throttled_since"),
     *("created_at", "started_at", "ended_at", "time_running"),
 }
 

@@ -21,6 +21,7 @@ from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
 from upkeep.runs.status import HELD, WAITING, Status
 from upkeep.runs.why import INVALID_FILE, why
+from upkeep.runs.words import moment
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,15 @@ def heard(run: Run, *, checkpoint: timedelta, beat: timedelta | None) -> Run:
     Run.objects.filter(pk=run.pk).update(lease_until=Now() + conf.LEASE - checkpoint)
     until: Any = None if beat is None else Now() + conf.LEASE - beat
     Lease.objects.filter(run=run).update(until=until)
+    run.refresh_from_db()
+    return run
+
+
+def throttled(run: Run, reason: str) -> Run:
+    """Let a throttle hold the run since a minute ago."""
+    told: Any = {"throttled_by": "replica", "throttled_reason": reason}
+    told["throttled_since"] = Now() - MINUTE
+    Run.objects.filter(pk=run.pk).update(**told)
     run.refresh_from_db()
     return run
 
@@ -118,6 +128,23 @@ class TestWaiting:
         assert sentence.startswith("It is not to start before ")
         assert str(timezone.localtime(run.run_after).year) in sentence
 
+    def test_what_a_throttle_holds_says_which_since_when_and_until(self) -> None:
+        run = throttled(run_in(Status.INTERRUPTED), "40 s behind.")
+        run.run_after = timezone.now() + 4 * MINUTE
+        assert why(run) == (
+            f"Throttled by replica since {moment(run.throttled_since)}: 40 s behind. "
+            f"It looks again at {moment(run.run_after)}."
+        )
+        run.throttled_reason = ""
+        assert why(run).startswith(
+            f"Throttled by replica since {moment(run.throttled_since)}. It looks"
+        )
+
+    def test_what_a_throttle_held_until_now_waits_for_a_worker(self) -> None:
+        run = throttled(run_in(Status.INTERRUPTED), "40 s behind")
+        run.run_after = timezone.now()
+        assert why(run) == "It waits for a worker."
+
     def test_what_had_its_time_waits_only_since_then(self) -> None:
         run = since(run_in(Status.ENQUEUED), 60 * MINUTE)
         run.run_after = timezone.now()
@@ -165,6 +192,16 @@ class TestHeld:
         assert why(run).endswith(
             "Another one goes on with it within some seconds, if one is there."
         )
+
+    def test_a_worker_that_waits_for_a_throttle_says_so(self) -> None:
+        run = throttled(run_in(Status.RUNNING), "40 s behind")
+        run = heard(run, checkpoint=MINUTE, beat=timedelta(seconds=3))
+        assert why(run) == (
+            f"Throttled by replica since {moment(run.throttled_since)}: 40 s behind. "
+            "Its worker looks again by itself."
+        )
+        run = heard(run, checkpoint=2 * MINUTE, beat=2 * MINUTE)
+        assert why(run).startswith("Its worker has not been heard of")
 
     def test_the_later_of_two_signs_of_life_counts(self) -> None:
         run = heard(

@@ -10,7 +10,7 @@ from django import forms
 from django.db.models import F
 
 from tests.testapp.clock import clock
-from tests.testapp.models import Effect, Item, Note
+from tests.testapp.models import Country, Effect, Item, Note
 from upkeep import (
     Discard,
     Handle,
@@ -20,8 +20,10 @@ from upkeep import (
     Skip,
     Task,
     parameter,
+    throttle,
 )
 from upkeep.forms import CSVField
+from upkeep.models import Run
 from upkeep.tasks.collections.files import CSVFile
 
 
@@ -51,6 +53,16 @@ class CountUpOutside(CountUp):
     """The same as CountUp, without transactions."""
 
     atomic = False
+
+
+class CountUpByNight(CountUp):
+    """The same as CountUp, but not while there is a country `open`."""
+
+    @throttle(backoff=timedelta(minutes=5), every=timedelta(0))
+    def shop_is_open(self) -> str | None:
+        """Wait for the guests to go."""
+        is_open = Country.objects.filter(code="open").exists()
+        return "It has guests." if is_open else None
 
 
 class Numbers(Task):
@@ -106,6 +118,16 @@ class CountUpInChunks(CountUp):
         super().process(item)
         if item.pk % 10 == 0:
             clock.tick()
+
+
+class CountUpHeldOnce(CountUpInChunks):
+    """The same, held for a moment behind the first chunk, whatever becomes of it."""
+
+    @throttle(backoff=timedelta(seconds=2))
+    def gate(self) -> bool:
+        """Hold until the row says that it has held."""
+        is_told = Run.objects.filter(throttled_by="gate").exists()
+        return Effect.objects.count() == 10 and not is_told
 
 
 class Slowly(Task):

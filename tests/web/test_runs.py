@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,9 +26,11 @@ from tests.web.visits import (
     user,
     visitor,
 )
+from upkeep.databases import Now
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ACTIVE, Status
+from upkeep.runs.why import why
 from upkeep.web.runs import EVENTS
 
 pytestmark = pytest.mark.django_db
@@ -352,3 +354,43 @@ class TestError:
             assert "[FILTERED] is out, and so is [FILTERED]" in told
             assert "a dark one" not in told
             assert "open-sesame" not in told
+
+
+class TestThrottled:
+    @pytest.fixture
+    def run(self) -> Run:
+        run = Numbers.enqueue()
+        claim(run).let_go(
+            reason="Throttled by replica: 40 s behind.",
+            run_after=Now() + timedelta(minutes=4),
+            throttled_by="replica",
+            throttled_reason="40 s behind",
+            throttled_since=Now(),
+        )
+        run.refresh_from_db()
+        return run
+
+    def test_the_page_says_by_what_since_when_and_until(
+        self, client: Client, run: Run
+    ) -> None:
+        shown = text(client.get(to("run", run.pk)))
+        assert "Throttled; it goes on by itself" in shown
+        assert why(run) in shown
+        assert why(run).startswith("Throttled by replica since ")
+
+    def test_so_does_the_json(self, client: Client, run: Run) -> None:
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert (told["throttled_by"], told["throttled_reason"]) == (
+            *("replica", "40 s behind"),
+        )
+        assert told["throttled_since"] < told["run_after"]
+        assert told["why"] == why(run)
+
+    @each_wish
+    def test_wishes_are_granted_at_once(
+        self, client: Client, run: Run, wish: str
+    ) -> None:
+        client.post(to(f"run-{wish}", run.pk))
+        run.refresh_from_db()
+        assert run.status in {Status.PAUSED, Status.ENQUEUED, Status.CANCELLED}
+        assert (run.throttled_by, run.run_after) == ("", None)

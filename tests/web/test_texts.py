@@ -80,6 +80,11 @@ def asked_for_by(attack: str) -> Run:
     return Numbers.using(by=user(name=attack)).enqueue()
 
 
+def throttled(**columns: str) -> Run:
+    told = {"throttled_by": "replica", "throttled_since": "2020-01-01T00:00Z"}
+    return with_columns(run_after="2999-01-01T00:00Z", **told | columns)
+
+
 def paused_by(attack: str) -> Run:
     run = Numbers.enqueue()
     run.pause(by=user(name=attack))
@@ -101,6 +106,8 @@ PLACES: dict[str, Place] = {
     "file name": with_file_name,
     "log line": lambda attack: told(Event.Kind.LOG, attack),
     "reason": lambda attack: told(Event.Kind.MOVE, attack, status=Status.PAUSED),
+    "throttle": lambda attack: throttled(throttled_by=attack),
+    "reason of a throttle": lambda attack: throttled(throttled_reason=attack),
     "reason of now": lambda attack: with_columns(reason=attack),
     "actor": lambda attack: told(
         Event.Kind.MOVE, "", status=Status.PAUSED, actor=attack

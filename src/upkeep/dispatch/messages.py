@@ -117,6 +117,14 @@ def send(run: Run) -> bool:
     return True
 
 
+def defers(run: Run) -> bool:
+    """Tell whether the backend of a run can keep a message until its moment comes."""
+    try:
+        return task_backends[run.backend].supports_defer
+    except InvalidTaskBackend:
+        return False
+
+
 def expect(run: Run) -> bool:
     """Note when the sweep is to send a message, should no worker claim the run."""
     # A message that could not be sent, for its queue was down, does not count.

@@ -122,8 +122,9 @@ class Claim:
         """
         Leave the run where a person wants it to be, or for another worker.
 
-        The changes are for the run that goes on by itself. False where nobody wants it
-        to stop any more. Raises LeaseLost.
+        The changes are written with a reason of the worker's own, and not where a
+        person wants something else. False where nobody wants it to stop any more.
+        Raises LeaseLost.
         """
         while True:
             status = self.wish()

@@ -37,6 +37,7 @@ from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.settlement import Settlement
+from upkeep.execution.throttling import Throttling
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
     from upkeep.tasks.collections.base import Collection, Cursor, Page
     from upkeep.tasks.policies import Rule
+    from upkeep.tasks.throttles import Hold
 
 logger = logging.getLogger("upkeep")
 
@@ -107,6 +109,7 @@ class Executor:
 
     task: Task
     collection: Collection[Any]
+    throttling: Throttling
     pace: Pace
     alias: str
     is_sqlite: bool
@@ -181,6 +184,8 @@ class Executor:
         if not self.is_prepared:
             self._prepare()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
+        if hold := self._hold():
+            return self._wait(hold)
         begun = monotonic()
         with self.watched():
             self._work_on_chunk()
@@ -192,6 +197,21 @@ class Executor:
         else:
             self._breathe(chunk, spent)
         return chunk.is_last
+
+    # Throttles
+
+    def _hold(self) -> Hold | None:
+        """Return what a throttle says, if one holds; an error in it is no item's."""
+        with self.pacemaker.watching():
+            return self.throttling.ask()
+
+    def _wait(self, hold: Hold) -> bool:
+        """Wait, which is no time of the run's own; True if it is not ours any more."""
+        begun = monotonic()
+        with self.pacemaker.watching():
+            is_over = self.throttling.wait(hold)
+        self.since += monotonic() - begun
+        return is_over
 
     # At the start
 
@@ -208,6 +228,9 @@ class Executor:
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
             self.rules = (Discard(Skip), *rules_of(task_class))
             self.pace = Pace(self.task.batch_size)
+            self.throttling = Throttling(
+                self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
+            )
             self.collection = self.task.walk()
             if self.run.total is None and self.run.cursor is None:
                 self.run.total = self.task.count()
@@ -258,7 +281,9 @@ class Executor:
     def _work(self) -> None:
         """Process page after page until the chunk is full or the collection ends."""
         chunk, begun = self.chunk, monotonic()
-        now, deadline = begun, begun + self._chunk_seconds()
+        # It ends when a throttle is due: outside of it that is asked.
+        length = min(self._chunk_seconds(), self.throttling.seconds_left())
+        now, deadline = begun, begun + length
         first: Hand | None = None
         while size := self.pace.page(
             chunk.items, spent=now - begun, left=deadline - now
@@ -269,7 +294,7 @@ class Executor:
             now = self._process(page, deadline)
             chunk.in_whole_pages = chunk.items - before == len(page.items)
             chunk.is_last = page.last and chunk.in_whole_pages
-            if chunk.is_last or self.interruption.asked:
+            if chunk.is_last or now >= deadline or self.interruption.asked:
                 break
         chunk.hand = first if chunk.items == 1 else None
         chunk.is_worked = True

@@ -87,6 +87,8 @@ class Follower:
         self._explain_waiting(run)
 
     def _explain_waiting(self, run: Run) -> None:
+        if run.throttled_by:
+            self._explain_once(run)
         if run.status not in WAITING:
             return
         is_early = bool(run.run_after and run.run_after > timezone.now())

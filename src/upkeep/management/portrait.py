@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upkeep.runs.words import duration
+from upkeep.tasks import throttles
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import FILTERED, masked_names
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from django.forms import Field
 
 # What a task says of itself in other words, or not at all.
-OTHER = {"abstract", "app_label", "fields", "run"}
+OTHER = {"abstract", "app_label", "fields", "run", "throttles"}
 
 
 def portrait(task: type[Task]) -> Iterator[tuple[str, str]]:
@@ -26,6 +27,7 @@ def portrait(task: type[Task]) -> Iterator[tuple[str, str]]:
     yield "description", task.description()
     yield "defined in", _place(task)
     yield "parameters", "\n".join(_parameters(task)) or "none"
+    yield "throttles", "\n".join(_throttles(task))
     yield "attributes", "\n".join(_attributes(task))
 
 
@@ -57,6 +59,13 @@ def _need(field: Field, *, is_hidden: bool) -> str:
     if callable(field.initial):
         return f"default {getattr(field.initial, '__name__', field.initial)}()"
     return f"default {field.initial}"
+
+
+def _throttles(task: type[Task]) -> Iterator[str]:
+    for each in throttles.collect(task):
+        backoff = each.backoff
+        wait = "as long as it says" if callable(backoff) else duration(backoff)
+        yield f"{each.name}: waits {wait}, asked every {duration(each.every)}"
 
 
 def _attributes(task: type[Task]) -> Iterator[str]:

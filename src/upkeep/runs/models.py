@@ -55,6 +55,11 @@ RESUME = {
     Status.PAUSING: Status.RUNNING,
 }
 
+# What a run is under way in; a throttle that holds it is forgotten elsewhere.
+UNDER_WAY = HELD | {Status.INTERRUPTED}
+
+UNTHROTTLED = {"throttled_by": "", "throttled_reason": "", "throttled_since": None}
+
 # How often a wish is tried again when the run moves at the same moment.
 WISH_ATTEMPTS = 5
 
@@ -122,6 +127,15 @@ class Run(models.Model):
     message_id = models.CharField(max_length=64, blank=True, editable=False)
     messages_sent = models.PositiveIntegerField(default=0, editable=False)
     resend_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # What it waits for, until `run_after` where it has given its worker back
+    throttled_by = models.CharField(
+        _("throttled by"), max_length=255, blank=True, default="", db_default=""
+    )
+    throttled_reason = models.CharField(
+        _("throttled because"), max_length=255, blank=True, default="", db_default=""
+    )
+    throttled_since = models.DateTimeField(_("throttled since"), null=True, blank=True)
 
     # When
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
@@ -296,6 +310,8 @@ def _consequences(target: Status) -> dict[str, Any]:
         # Whoever held it holds it no more, and messages on their way are stale.
         changes |= {"lease_token": new_token(), "lease_until": None, "worker": ""}
         changes |= {"message_id": "", "messages_sent": 0, "resend_at": None}
+    if target not in UNDER_WAY:
+        changes |= UNTHROTTLED
     if target in ENDED:
         changes |= {"ended_at": Now(), "active_key": None}
     if target is Status.ENQUEUED:

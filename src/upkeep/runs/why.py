@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, OuterRef, Subquery
@@ -78,9 +78,7 @@ def _why_stopped_in_a_file(run: Run) -> str:
 
 def _why_waiting(run: Run) -> str:
     if run.run_after and run.run_after > timezone.now():
-        return _("It is not to start before %(moment)s.") % {
-            "moment": moment(run.run_after)
-        }
+        return _why_early(run, run.run_after)
     around = _look_around(run)
     now, since = around["now"], around["since"] or run.created_at
     since = max(since, run.run_after or since)
@@ -110,6 +108,24 @@ def _why_waiting(run: Run) -> str:
     }
 
 
+def _why_early(run: Run, due: datetime) -> str:
+    until = {"moment": moment(due)}
+    if run.throttled_by:
+        return f"{_throttled(run)} " + _("It looks again at %(moment)s.") % until
+    return _("It is not to start before %(moment)s.") % until
+
+
+def _throttled(run: Run) -> str:
+    told = {
+        "name": run.throttled_by,
+        "since": moment(run.throttled_since),
+        "reason": run.throttled_reason.removesuffix("."),
+    }
+    if told["reason"]:
+        return _("Throttled by %(name)s since %(since)s: %(reason)s.") % told
+    return _("Throttled by %(name)s since %(since)s.") % told
+
+
 def _why_held(run: Run) -> str:
     around = _look_around(run)
     now = around["now"]
@@ -120,6 +136,8 @@ def _why_held(run: Run) -> str:
             "Its worker has not been heard of for %(duration)s. Another one goes on "
             "with it within some seconds, if one is there."
         ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
+    if run.throttled_by and run.status == Status.RUNNING:
+        return f"{_throttled(run)} " + _("Its worker looks again by itself.")
     if now - checkpoint > LONG_FOR_AN_ITEM:
         has_beaten = around["beat"] is not None and around["beat"] == heard
         is_alive = has_beaten and heard - now > conf.LEASE / 2  # It beats each third.

@@ -16,12 +16,13 @@ from django.utils.decorators import classonlymethod
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
-from upkeep.tasks import masks, policies, registry
+from upkeep.tasks import masks, policies, registry, throttles
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.iterations import Iteration
 from upkeep.tasks.collections.once import Once
+from upkeep.tasks.methods import is_lazy
 from upkeep.tasks.order import Order
 from upkeep.tasks.reading import in_project_time
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from upkeep.runs.models import Run
     from upkeep.tasks.policies import Rule
+    from upkeep.tasks.throttles import Throttle
 
 
 def _reserved_names() -> frozenset[str]:
@@ -48,8 +50,13 @@ def _lists_of_masked_names(cls: type[Task]) -> list[Sequence[str]]:
 
 
 def _refuse_strange_attributes(cls: type[Task]) -> None:
-    complaints = [_strange_values(cls), policies.refusals(cls), _strange_methods(cls)]
-    if complaint := next(chain.from_iterable(complaints), None):
+    found = chain(
+        _strange_values(cls),
+        _strange_methods(cls),
+        policies.refusals(cls),
+        throttles.complaints(cls, reserved=_reserved_names()),
+    )
+    if complaint := next(found, None):
         raise InvalidTask(f"{cls.__name__}.{complaint}")
 
 
@@ -76,7 +83,7 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
 
 def _strange_methods(cls: type[Task]) -> Iterator[str]:
     for name in ("process", "perform"):
-        if _is_lazy(getattr(cls, name, None)):
+        if is_lazy(getattr(cls, name, None)):
             yield (
                 f"{name}() must be a plain method: called as one, an async function or "
                 "one with a yield does nothing."
@@ -89,14 +96,6 @@ def _are_names(value: object) -> bool:
         and not isinstance(value, str)
         and bool(value)
         and all(isinstance(name, str) for name in value)
-    )
-
-
-def _is_lazy(function: object) -> bool:
-    return (
-        inspect.isgeneratorfunction(function)
-        or inspect.iscoroutinefunction(function)
-        or inspect.isasyncgenfunction(function)
     )
 
 
@@ -147,6 +146,13 @@ class Task:
 
     time_budget: ClassVar[timedelta | None] = None
     """How long a run keeps a worker at a time; None: `UPKEEP["TIME_BUDGET"]`."""
+
+    throttles: ClassVar[Sequence[Throttle]] = ()
+    """
+    Objects that let a run wait, asked beside the methods under `@throttle()`.
+
+    What a subclass lists is added to what its parents list, and asked before it.
+    """
 
     # How it is queued
 
