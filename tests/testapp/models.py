@@ -18,6 +18,15 @@ class Effect(models.Model):
     item = models.IntegerField()
 
 
+class Stamp(models.Model):
+    """A row that knows when it was written, and of which item."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE)
+    written_at = models.DateTimeField(auto_now=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True)
+
+
 class Receipt(models.Model):
     """A row for whose sake a run must stay."""
 
