@@ -1,6 +1,7 @@
 """What is found wrong before anything runs, each with its id."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from pytest_django import Settings
 
 from tests.registering import registered
 from upkeep.compat import DjangoTask
+from upkeep.conf import Conf, conf
+from upkeep.tasks import registry
 from upkeep.tasks.base import Job, Task
 
 TASKS_PACKAGE = DjangoTask.__module__.split(".base", maxsplit=1)[0]
@@ -62,6 +65,14 @@ class TestSettings:
             ({"MAX_UPLOAD": "1 GB"}, "E012"),
             ({"MAX_COLUMNS": -1}, "E013"),
             ({"MAX_COLUMNS": 1.5}, "E013"),
+            ({"MAX_UPLOAD": True}, "E012"),
+            ({"TASKS_MODULE": ""}, "E003"),
+            ({"TASKS_MODULE": "two words"}, "E003"),
+            ({"STORAGE": ["default"]}, "E004"),
+            ({"MASKED": ["iban", ""]}, "E005"),
+            ({"MASKED": None}, "E005"),
+            ({"RETENTION": 30}, "E002"),
+            ({"RETENTION": timedelta(0)}, "E002"),
         ],
     )
     def test_that_are_wrong_are_named(
@@ -81,6 +92,9 @@ class TestSettings:
             {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
             {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
+            {"TASKS_MODULE": "back.stage", "MASKED": {"iban"}},
+            {"RETENTION": None},
+            {"RETENTION": timedelta(days=30)},
         ],
     )
     def test_that_are_right_are_not(
@@ -88,6 +102,36 @@ class TestSettings:
     ) -> None:
         settings.UPKEEP = given
         assert not found()
+
+    @pytest.mark.parametrize("name", [field.name for field in fields(Conf)])
+    def test_are_each_looked_at(self, settings: Settings, name: str) -> None:
+        """A key that is new here is without a check."""
+        settings.UPKEEP = {name: object()}
+        (message,) = found()
+        assert message.msg.startswith(f"UPKEEP['{name}'] must be ")
+        assert message.id
+        assert message.hint
+
+    def test_by_default_are_right(self, settings: Settings) -> None:
+        settings.UPKEEP = asdict(Conf())
+        assert not found()
+
+    @pytest.mark.parametrize("given", [None, "LEASE", 5, [("LEASE", 30)]])
+    def test_that_are_no_dict_are_an_error(
+        self, settings: Settings, given: object
+    ) -> None:
+        settings.UPKEEP = given
+        (message,) = found()
+        assert message.id == "upkeep.E014"
+        assert message.hint
+        assert conf.LEASE == Conf().LEASE
+
+    @pytest.mark.parametrize("given", [None, {"TASKS_MODULE": None}])
+    def test_that_are_wrong_let_the_project_come_to_its_checks(
+        self, settings: Settings, given: object
+    ) -> None:
+        settings.UPKEEP = given
+        registry.discover()
 
     def test_that_are_not_there_are_right(self, settings: Settings) -> None:
         del settings.UPKEEP

@@ -29,6 +29,7 @@ from upkeep.databases import (
     evict,
     is_passing,
     storable,
+    through_deadlocks,
     writing,
 )
 
@@ -234,6 +235,47 @@ class TestPassing:
         one, two = ValueError(), ValueError()
         one.__cause__, two.__cause__ = two, one
         assert not is_passing(one)
+
+
+DEADLOCKS = [
+    OperationalError(1213, "Deadlock found"),
+    caused(OperationalError(), Cause("40P01")),
+    caused(OperationalError(), Cause("40001")),
+]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestThroughDeadlocks:
+    @pytest.mark.parametrize("error", DEADLOCKS)
+    def test_a_transaction_is_made_again(self, error: Exception) -> None:
+        write = mock.Mock(side_effect=[error, error, "written"])
+        assert through_deadlocks("default", write) == "written"
+
+    def test_but_not_for_ever(self) -> None:
+        write = mock.Mock(side_effect=DEADLOCKS[0])
+        with pytest.raises(OperationalError):
+            through_deadlocks("default", write)
+        assert write.call_count < 100
+
+    def test_but_not_inside_another_one_that_was_undone_too(self) -> None:
+        write = mock.Mock(side_effect=DEADLOCKS[0])
+        with pytest.raises(OperationalError), transaction.atomic():
+            through_deadlocks("default", write)
+        write.assert_called_once_with()
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OperationalError(2013, "Lost connection"),  # Was it committed?
+            OperationalError(1205, "Lock wait timeout exceeded"),
+            IntegrityError(),
+        ],
+    )
+    def test_but_not_for_other_errors(self, error: Exception) -> None:
+        write = mock.Mock(side_effect=error)
+        with pytest.raises(type(error)):
+            through_deadlocks("default", write)
+        write.assert_called_once_with()
 
 
 class TestStorable:

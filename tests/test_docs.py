@@ -9,12 +9,16 @@ import json
 import re
 import shlex
 import sys
+import unittest
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import timedelta
 from http.cookies import SimpleCookie
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,14 +27,14 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 from django.db import connection
-from django.test import Client
+from django.test import Client, TestCase
 from django.urls import reverse
 from pytest_django import Settings
 
 from tests.management.commands import upkeep
 from tests.registering import registered
 from tests.testapp.maintenance import Slowly
-from upkeep import Job, Task, exceptions
+from upkeep import Job, Task, exceptions, testing
 from upkeep.conf import Conf
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
@@ -57,6 +61,8 @@ class Post(models.Model):
     class Meta:
         app_label = "blog"
 """
+# The files of tests that a page may show.
+TESTS = ["tests.py", "test_tasks.py"]
 POSTS_CSV = "title,slug\n# from the old blog\n One , one\n Two , two\n"
 
 
@@ -96,6 +102,8 @@ def blog(
     (tmp_path / "blog" / "models.py").write_text(MODELS)
     maintenance = file_named("blog/maintenance.py", page)
     (tmp_path / "blog" / "maintenance.py").write_text(maintenance)
+    for name in TESTS:
+        (tmp_path / "blog" / name).write_text(file_named(f"blog/{name}", page))
     settings.BASE_DIR = tmp_path
     with registered():
         settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "blog"]
@@ -128,6 +136,31 @@ def test_the_examples_do_what_they_show(blog: None, page: Path, tmp_path: Path) 
             assert answer | json.loads(text) == answer
     kept = tmp_path / "upkeep-files"
     assert not kept.exists() or (kept / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite",
+    reason="by design: what the examples show is the same on every database",
+)
+def test_the_tests_shown_pass(blog: None, page: Path) -> None:
+    """Django's runner would find the classes, pytest-django the functions."""
+    suite = unittest.TestSuite()
+    for name in TESTS:
+        module = import_module(f"blog.{name.removesuffix('.py')}")
+        suite.addTests(unittest.defaultTestLoader.loadTestsFromModule(module))
+        suite.addTests(as_test_cases(module))
+    result = unittest.TextTestRunner(stream=StringIO()).run(suite)
+    assert [text for _, text in result.errors + result.failures] == []
+    shown = re.findall(r"def test_", page.read_text(encoding="utf-8"))
+    assert result.testsRun == len(shown)
+
+
+def as_test_cases(module: ModuleType) -> Iterator[TestCase]:
+    """Wrap functions as pytest-django does: each in a TestCase of its own."""
+    for name, function in vars(module).items():
+        if name.startswith("test_"):
+            kind = type(name, (TestCase,), {name: staticmethod(function)})
+            yield kind(name)
 
 
 def see_what_python_answers(text: str, known: dict[str, Any], page: Path) -> None:
@@ -260,7 +293,8 @@ def test_the_json_of_each_page_is_as_it_says() -> None:
 
 
 def test_a_job_differs_as_it_says() -> None:
-    differing = [name for name in defaults("attribute") if name in vars(Job)]
+    names = defaults("attribute")
+    differing = [name for name in names if getattr(Job, name) != getattr(Task, name)]
     assert sorted(differing) == ["abstract", "atomic"]
     assert "In a Job it is False." in " ".join(table("attribute")["`atomic`"])
 
@@ -272,6 +306,23 @@ def test_every_setting_is_there_with_its_default() -> None:
 @pytest.mark.parametrize("field", [CSVField, JSONLinesField, XLSXField])
 def test_every_option_of_a_field_is_there_with_its_default(field: type[Any]) -> None:
     assert defaults(f"option of {field.__name__}") == options_of(field.__init__)
+
+
+def test_every_function_for_tests_is_there_with_its_arguments() -> None:
+    known = set()
+    for name in testing.__all__:
+        signature = inspect.signature(getattr(testing, name))
+        names = [
+            f"**{each.name}" if each.kind == each.VAR_KEYWORD else each.name
+            for each in signature.parameters.values()
+        ]
+        known.add((name, tuple(names)))
+    said = set()
+    for cell in table("function"):
+        name, arguments = re.findall(r"`(\w+)\((.*)\)`", cell)[0]
+        names = [each.split("=")[0] for each in arguments.split(", ") if each != "*"]
+        said.add((name, tuple(names)))
+    assert said == known
 
 
 def test_every_argument_of_using_is_there() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,8 +26,92 @@ from upkeep.tasks.methods import takes
 
 UTC_NAME = "UTC"
 
-LIMITS = {"MAX_UPLOAD": "upkeep.E012", "MAX_COLUMNS": "upkeep.E013"}
-DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What the value of a setting must be."""
+
+    fits: Callable[[Any], bool]
+    must_be: str
+    id: str
+    hint: str
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_module(value: object) -> bool:
+    return isinstance(value, str) and all(
+        part.isidentifier() for part in value.split(".")
+    )
+
+
+def _is_storage(value: object) -> bool:
+    return isinstance(value, str) and value in settings.STORAGES
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(word, str) and word for word in value
+    )
+
+
+def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+DURATION = Rule(
+    fits=_is_duration,
+    must_be="a timedelta above zero",
+    id="upkeep.E002",
+    hint="Write timedelta(seconds=30), for one; leave it out for the default.",
+)
+DURATION_OR_NONE = Rule(
+    fits=_or_none(_is_duration),
+    must_be="a timedelta above zero or None",
+    id="upkeep.E002",
+    hint="Write timedelta(days=30), for one, or None for no limit.",
+)
+LIMIT = Rule(
+    fits=_or_none(_is_limit),
+    must_be="a whole number above zero or None",
+    id="upkeep.E012",
+    hint="None sets no limit; leave it out for the default.",
+)
+
+# A rule for each field of Conf, which a test holds.
+RULES = {
+    "TASKS_MODULE": Rule(
+        fits=_is_module,
+        must_be="the name of a module",
+        id="upkeep.E003",
+        hint="Write 'maintenance', for one: each app is searched for it.",
+    ),
+    "LEASE": DURATION,
+    "TIME_BUDGET": DURATION_OR_NONE,
+    "CHUNK": DURATION,
+    "CHECKPOINT_EVERY": DURATION,
+    "STORAGE": Rule(
+        fits=_or_none(_is_storage),
+        must_be="an alias that STORAGES has, or None",
+        id="upkeep.E004",
+        hint="Add it to STORAGES, or leave it out for the private folder.",
+    ),
+    "MAX_UPLOAD": LIMIT,
+    "MAX_COLUMNS": replace(LIMIT, id="upkeep.E013"),
+    "MASKED": Rule(
+        fits=_are_words,
+        must_be="a list of words, none of them empty",
+        id="upkeep.E005",
+        hint="Write ['password', 'iban'], for one.",
+    ),
+    "RETENTION": DURATION_OR_NONE,
+}
 
 
 @register("upkeep")
@@ -37,10 +121,18 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Check every key of `settings.UPKEEP`."""
     given = getattr(settings, "UPKEEP", {})
-    return [*_unknown_keys(given), *_wrong_values(given), *_wrong_limits(given)]
+    if not isinstance(given, Mapping):
+        return [
+            Error(
+                f"UPKEEP must be a dict, not {given!r}.",
+                hint="Write UPKEEP = {'LEASE': timedelta(seconds=30)}, for one.",
+                id="upkeep.E014",
+            )
+        ]
+    return [*_unknown_keys(given), *_wrong_values(given)]
 
 
-def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
+def _unknown_keys(given: Mapping[str, Any]) -> Iterator[CheckMessage]:
     known = [field.name for field in fields(Conf)]
     for name in given:
         if name not in known:
@@ -51,39 +143,13 @@ def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
             )
 
 
-def _wrong_values(given: dict[str, Any]) -> Iterator[CheckMessage]:
-    for name in DURATIONS:
-        value = given.get(name, timedelta(1))
-        if value is None and name == "TIME_BUDGET":
-            continue
-        if not isinstance(value, timedelta) or value <= timedelta(0):
+def _wrong_values(given: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for name, rule in RULES.items():
+        if name in given and not rule.fits(given[name]):
             yield Error(
-                f"UPKEEP[{name!r}] must be a timedelta above zero, not {value!r}.",
-                id="upkeep.E002",
-            )
-    if not isinstance(given.get("TASKS_MODULE", ""), str):
-        yield Error("UPKEEP['TASKS_MODULE'] must be a string.", id="upkeep.E003")
-    storage = given.get("STORAGE")
-    if storage is not None and storage not in settings.STORAGES:
-        yield Error(
-            f"UPKEEP['STORAGE'] is {storage!r}, which STORAGES does not have.",
-            id="upkeep.E004",
-        )
-    if isinstance(given.get("MASKED", ()), str):
-        yield Error(
-            "UPKEEP['MASKED'] must be a list of names, not a string.", id="upkeep.E005"
-        )
-
-
-def _wrong_limits(given: dict[str, Any]) -> Iterator[CheckMessage]:
-    for name, number in LIMITS.items():
-        value = given.get(name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            yield Error(
-                f"UPKEEP[{name!r}] must be a whole number above zero or None, not "
-                f"{value!r}.",
-                hint="None sets no limit; leave it out for the default.",
-                id=number,
+                f"UPKEEP[{name!r}] must be {rule.must_be}, not {given[name]!r}.",
+                hint=rule.hint,
+                id=rule.id,
             )
 
 
@@ -93,7 +159,10 @@ def check_tasks(
     **kwargs: Any,
 ) -> list[CheckMessage]:
     """Check that each task has a label of its own and a queue that takes it."""
-    lost = [Error(sentence, id="upkeep.E006") for sentence in registry.lost()]
+    lost = [
+        Error(sentence, hint="A worker could not find it.", id="upkeep.E006")
+        for sentence in registry.lost()
+    ]
     clashes = [
         Error(sentence, hint="Rename one of them.", id="upkeep.E007")
         for sentence in registry.clashes()
@@ -143,7 +212,11 @@ def _refused_queues() -> Iterator[CheckMessage]:
                 run_after=None,
             )
         except QueueRefused as error:
-            yield Error(f"{task.label()}: {error}", id="upkeep.E008")
+            yield Error(
+                f"{task.label()}: {error}",
+                hint="Its backend, queue and priority are attributes of the task.",
+                id="upkeep.E008",
+            )
 
 
 def _backends_that_cannot_wait() -> Iterator[CheckMessage]:

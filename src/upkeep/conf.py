@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -42,6 +43,9 @@ class Conf:
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 
+    RETENTION: timedelta | None = None
+    """How long runs that are over are kept, with all that is theirs; None: for ever."""
+
 
 class _LazyConf:
     """Give the settings as attributes, as they are when they are asked for."""
@@ -54,6 +58,8 @@ class _LazyConf:
 def _current() -> Conf:
     known = {field.name for field in fields(Conf)}
     given = getattr(settings, "UPKEEP", {})
+    if not isinstance(given, Mapping):
+        return Conf()  # A system check speaks of it.
     return Conf(**{name: value for name, value in given.items() if name in known})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.db import (
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("upkeep")
 
+T = TypeVar("T")
+
+# How often a transaction is begun again that lost a deadlock; another wins each time.
+DEADLOCK_ATTEMPTS = 20
+
 # How long to wait for a session that was told to end.
 EVICTION_PATIENCE = timedelta(seconds=5)
 
 MYSQL_NO_SUCH_THREAD = 1094
+MYSQL_DEADLOCK = 1213
 
 # The most work of one transaction on SQLite, whose one writer has it alone meanwhile.
 SQLITE_CHUNK = timedelta(milliseconds=100)
@@ -131,6 +137,22 @@ def writing(alias: str, *, durable: bool = False) -> Iterator[None]:
             stack.enter_context(_immediate(connection))
         stack.enter_context(transaction.atomic(using=alias, durable=durable))
         yield
+
+
+def through_deadlocks(alias: str, write: Callable[[], T]) -> T:
+    """
+    Make a transaction, and make it again where it lost a deadlock, which undid it.
+
+    Two who insert between the same keys of a unique index deadlock on MariaDB. Inside
+    another transaction, which is undone too, the error is for whoever began that.
+    """
+    for _attempt in range(DEADLOCK_ATTEMPTS):
+        try:
+            return write()
+        except OperationalError as error:
+            if connections[alias].in_atomic_block or not _is_deadlock(error):
+                raise
+    return write()
 
 
 @contextmanager
@@ -243,12 +265,20 @@ def _execute(alias: str, sql: str, *parameters: str | int) -> tuple[Any, ...] | 
 # deadlock), 53 (resources), 57P0x (shutdown, not up yet), and lock_not_available.
 _PASSING_SQLSTATES = ("08", "40", "53", "57P", "55P03")
 
+_DEADLOCK_SQLSTATES = {"40001", "40P01"}  # of PostgreSQL
+
 # Errors of MariaDB and MySQL: too many connections, shutdown, lock wait time-out,
 # deadlock, connection killed, and those of a client that lost its server.
 _PASSING_MYSQL = {1040, 1053, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927}
 _PASSING_MYSQL |= {2002, 2003, 2006, 2013, 2014, 2055, 4031}
 
 _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    """Tell whether a transaction was undone so that another could go on."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state in _DEADLOCK_SQLSTATES or error.args[:1] == (MYSQL_DEADLOCK,)
 
 
 def is_passing(error: BaseException | None) -> bool:

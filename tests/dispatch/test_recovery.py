@@ -267,9 +267,9 @@ class TestPrune:
 
 
 def test_what_was_swept_is_a_sentence() -> None:
-    assert str(Swept(taken_over=1, sent_again=2, pruned=3, files=4)) == (
+    assert str(Swept(taken_over=1, sent_again=2, pruned=3, files=4, runs=5)) == (
         "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted, "
-        "4 files without a run deleted"
+        "4 files without a run deleted, 5 runs past their retention deleted"
     )
 
 

@@ -137,6 +137,13 @@ class TestGet:
         assert registry.get("testapp.Old") is renamed
         assert registry.get("blog.Older") is renamed
 
+    def test_takes_a_subclass_for_another_task_than_the_one_renamed(self) -> None:
+        renamed = make("Renamed", aliases=("testapp.Old",))
+        heir = type("Heir", (renamed,), {"__module__": "tests.testapp.maintenance"})
+        assert registry.get("testapp.Old") is renamed
+        assert registry.get("testapp.Heir") is heir
+        assert registry.clashes() == []
+
     def test_prefers_a_label_to_an_alias(self) -> None:
         make("Renamed", aliases=("testapp.CountUp",))
         assert registry.get("testapp.CountUp") is CountUp

@@ -18,6 +18,31 @@ class Effect(models.Model):
     item = models.IntegerField()
 
 
+class Stamp(models.Model):
+    """A row that knows when it was written, and of which item."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE)
+    written_at = models.DateTimeField(auto_now=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True)
+
+
+class Receipt(models.Model):
+    """A row for whose sake a run must stay."""
+
+    # The tables of this app are made before those of ours.
+    run = models.ForeignKey("upkeep.Run", on_delete=models.PROTECT, db_constraint=False)
+
+
+class Mark(models.Model):
+    """A row for whose sake the database alone keeps a run; made by its test."""
+
+    run = models.ForeignKey("upkeep.Run", on_delete=models.DO_NOTHING)
+
+    class Meta:
+        managed = False
+
+
 class Document(models.Model):
     """A row with a key that is no number."""
 

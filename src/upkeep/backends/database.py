@@ -47,14 +47,16 @@ class DatabaseBroker(Broker):
             f"--queue-name={','.join(queues) or '*'}",
         ]
 
+    def over(self) -> int:
+        return self._over().count()
+
     def prune(self) -> int:
-        over = (
-            self._messages()
-            .finished()
-            .filter(task_path=PATH, finished_at__lt=timezone.now() - KEEP)
-        )
-        ids = list(over.order_by().values_list("pk", flat=True)[:PRUNE_AT_MOST])
+        ids = list(self._over().values_list("pk", flat=True)[:PRUNE_AT_MOST])
         return self._messages().filter(pk__in=ids).delete()[0]
+
+    def _over(self) -> DBTaskResultQuerySet:
+        over = self._messages().finished().order_by()
+        return over.filter(task_path=PATH, finished_at__lt=timezone.now() - KEEP)
 
     def _waiting(self, message_id: str) -> DBTaskResultQuerySet:
         return self._messages().filter(pk=message_id, status=TaskResultStatus.READY)

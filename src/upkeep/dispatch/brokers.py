@@ -63,8 +63,12 @@ class Broker:
         with interruption.by_signals(*STOP_SIGNALS):
             yield
 
+    def over(self) -> int:
+        """Count the messages of ours that are over and would be deleted."""
+        return 0
+
     def prune(self) -> int:
-        """Delete messages of ours that are over; return how many."""
+        """Delete some messages of ours that are over; return how many."""
         return 0
 
 

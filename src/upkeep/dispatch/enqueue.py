@@ -15,6 +15,7 @@ from upkeep.runs import intake
 if TYPE_CHECKING:
     from upkeep.execution.interruption import Interruption
     from upkeep.runs.models import Run
+    from upkeep.tasks.base import Task
     from upkeep.tasks.order import Order
 
 
@@ -46,7 +47,7 @@ def run_now(order: Order, *, interruption: Interruption | None = None) -> Run:
 
 def write_for_here(order: Order) -> Run:
     """Write the row of a run that this process is about to advance itself."""
-    _refuse_transaction(order)
+    refuse_transaction(order.task)
     # Should this process die, the sweep finds the row and sends a message after all.
     run = intake.write(order, tell=messages.expect)
     run.refresh_from_db()
@@ -60,12 +61,13 @@ def advance_here(run: Run, *, interruption: Interruption | None = None) -> Run:
     return run
 
 
-def _refuse_transaction(order: Order) -> None:
-    for alias in {home(), order.task.database or home()}:
+def refuse_transaction(task: type[Task]) -> None:
+    """Raise UpkeepError inside a transaction, that of a TestCase apart."""
+    for alias in {home(), task.database or home()}:
         outer = connections[alias].atomic_blocks
         if outer and not outer[-1]._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001
             raise UpkeepError(
-                f"{order.task.label()} cannot run inside transaction.atomic(): its "
+                f"{task.label()} cannot run inside transaction.atomic(): its "
                 "chunks are transactions of their own. Call run_now() outside of it, "
                 "or enqueue()."
             )

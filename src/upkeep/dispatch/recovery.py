@@ -21,7 +21,7 @@ from upkeep.dispatch import messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
 from upkeep.execution.claim import let_go
-from upkeep.runs import uploads
+from upkeep.runs import retention, uploads
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.status import Status
@@ -32,6 +32,7 @@ Subject = TypeVar("Subject")
 
 SWEEP_EVERY = timedelta(seconds=10)
 PRUNE_EVERY = 60  # sweeps
+PRUNE_RUNS = 2_000  # at once, for meanwhile nobody looks for runs
 
 
 @dataclass(slots=True)
@@ -42,12 +43,14 @@ class Swept:
     sent_again: int = 0
     pruned: int = 0
     files: int = 0
+    runs: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.taken_over} abandoned runs taken over, "
             f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
-            f"{self.files} files without a run deleted"
+            f"{self.files} files without a run deleted, "
+            f"{self.runs} runs past their retention deleted"
         )
 
 
@@ -56,7 +59,7 @@ def sweep(*, prune: bool = True) -> Swept:
     Look once for runs that nobody advances, and see that somebody does.
 
     `prune` deletes old messages of ours as well, which costs the reading of them all,
-    and files that no run knows.
+    files that no run knows, and some of the runs past their retention.
     """
     runs = Run.objects.using(home())
     swept = Swept()
@@ -68,6 +71,7 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.pruned += _guarded(_prune, alias)
     if prune:
         swept.files = _guarded(_sweep_files, "the storage of files")
+        swept.runs = _guarded(_prune_runs, "the runs past their retention")
     return swept
 
 
@@ -112,6 +116,12 @@ def _prune(alias: str) -> int:
 
 def _sweep_files(_storage: str) -> int:
     return uploads.sweep()
+
+
+def _prune_runs(_runs: str) -> int:
+    if conf.RETENTION is None:
+        return 0
+    return retention.prune(conf.RETENTION, at_most=PRUNE_RUNS).runs
 
 
 def _evict_holder(run: Run) -> None:

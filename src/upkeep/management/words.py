@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from upkeep.runs.facts import label
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
 from upkeep.runs.words import as_json, duration, moment, rate, rounded
@@ -67,7 +68,7 @@ def greeting(run: Run) -> str:
 
 def name(run: Run) -> str:
     """Return what a run is called at the beginning of a sentence."""
-    return f"Run {run.pk} of {run.task}"
+    return f"Run {run.pk} of {label(run)}"
 
 
 def event_line(event: Event) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 
-from upkeep.databases import home, writing
+from upkeep.databases import home, through_deadlocks, writing
 from upkeep.runs import slots, uploads
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
@@ -31,15 +31,21 @@ def write(order: Order, *, tell: Callable[[Run], object]) -> Run:
     task = order.task(**order.given)
     stored = parameters.dump(task.fields, task.values)
     try:
-        with writing(home()):
-            run = _insert(_new_run(order, stored))
-            Lease.objects.using(home()).create(run=run, token=run.lease_token)
-            uploads.note(run)
-            run.tell(Event.Kind.MOVE, "", status=Status.ENQUEUED, actor=_name(order.by))
-            tell(run)
+        return through_deadlocks(
+            home(), lambda: _write(_new_run(order, stored), order, tell)
+        )
     except BaseException:
         parameters.delete_files(stored)
         raise
+
+
+def _write(run: Run, order: Order, tell: Callable[[Run], object]) -> Run:
+    with writing(home()):
+        _insert(run)
+        Lease.objects.using(home()).create(run=run, token=run.lease_token)
+        uploads.note(run)
+        run.tell(Event.Kind.MOVE, "", status=Status.ENQUEUED, actor=_name(order.by))
+        tell(run)
     return run
 
 
@@ -57,14 +63,13 @@ def _new_run(order: Order, stored: dict[str, Any]) -> Run:
     )
 
 
-def _insert(run: Run) -> Run:
-    def insert(key: str | None) -> Run:
+def _insert(run: Run) -> None:
+    def insert(key: str | None) -> None:
         run.active_key = key
         run.pk = None  # An attempt for another slot may have set it.
         run.save(using=home(), force_insert=True)
-        return run
 
-    return slots.take(run, insert)
+    slots.take(run, insert)
 
 
 def _name(by: AbstractBaseUser | str | None) -> str:

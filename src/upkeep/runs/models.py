@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db.models import CheckConstraint, Index, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from upkeep.databases import Now, home, storable, writing
+from upkeep.databases import Now, home, storable, through_deadlocks, writing
 from upkeep.exceptions import InvalidTransition
 from upkeep.port import port
 from upkeep.runs import slots
@@ -245,9 +246,10 @@ class Run(models.Model):
             due: dict[str, Any] = (
                 {"run_after": None} if status is Status.INTERRUPTED else {}
             )
-            if self.move_to(
-                goal, sources=[status], actor=str(by), reason=reason, **due
-            ):
+            move = partial(
+                self.move_to, goal, sources=[status], actor=str(by), reason=reason
+            )
+            if through_deadlocks(home(), partial(move, **due)):
                 return
         raise InvalidTransition(f"{self} is changing too fast to be {verb}; try again.")
 

@@ -29,7 +29,9 @@ def take(run: Run, write: Callable[[str | None], Written]) -> Written:
     over: MariaDB has no partial index that could say so.
     """
     # Twice: a holder that stood in the way may be over when one looks for it.
-    for _attempt, key in itertools.product((1, 2), _keys(run)):
+    for _attempt, (key, *former) in itertools.product((1, 2), _keys(run)):
+        if _holders(*former).exists():
+            continue  # It began when the task had another name.
         try:
             with transaction.atomic(using=home()):
                 return write(key)
@@ -41,28 +43,33 @@ def take(run: Run, write: Callable[[str | None], Written]) -> Written:
     raise AlreadyActive(_sentence(run))
 
 
-def _keys(run: Run) -> list[str | None]:
+def _keys(run: Run) -> list[list[str | None]]:
+    """Return each slot's key, and behind it those that it had under former names."""
     task = run.task_class
     match task.concurrency:
         case None:
-            return [None]
+            return [[None]]
         case 1:
-            return [_key(task.label(), fingerprint(run.parameters))]
+            slots = [fingerprint(run.parameters)]
         case n:
-            return [_key(task.label(), f"slot {slot}") for slot in range(n)]
+            slots = [f"slot {slot}" for slot in range(n)]
+    return [
+        [_key(name, slot) for name in (task.label(), *task.aliases)] for slot in slots
+    ]
 
 
 def _key(*parts: str) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _holders(key: str):  # type: ignore[no-untyped-def]
-    return apps.get_model("upkeep", "Run").objects.using(home()).filter(active_key=key)
+def _holders(*keys: str | None):  # type: ignore[no-untyped-def]
+    runs = apps.get_model("upkeep", "Run").objects.using(home())
+    return runs.filter(active_key__in=keys) if keys else runs.none()
 
 
 def _sentence(run: Run) -> str:
-    keys = [key for key in _keys(run) if key]
-    holder = _holders(keys[0]).first()
+    keys = _keys(run)
+    holder = _holders(*keys[0]).first()
     if len(keys) == 1 and holder is None:
         return f"A run of {run.task} with the same parameters is active. {_PATIENCE}"
     if len(keys) > 1 or holder is None:

@@ -181,7 +181,11 @@ class Task:
     """The first half of the label; None: the app that holds the class."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Labels that the task had before; runs that bear them go on with this class."""
+    """
+    Labels that the task had before; runs that bear them go on with this class.
+
+    They are those of one class, and no subclass inherits them.
+    """
 
     abstract: ClassVar[bool] = False
     """True for a class that is only there to be subclassed; not inherited."""
@@ -211,6 +215,7 @@ class Task:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.abstract = cls.__dict__.get("abstract", False)
+        cls.aliases = cls.__dict__.get("aliases", ())
         cls.fields = params.collect(cls, reserved=_reserved_names())
         _refuse_strange_attributes(cls)
         if (masked := _masked_names(cls)) != cls.masked:

@@ -34,9 +34,12 @@ def register(task: type[Task]) -> None:
 
 def discover() -> None:
     """Import the tasks of all installed apps, from modules and nested packages."""
+    name: object = conf.TASKS_MODULE
+    if not isinstance(name, str) or not name:
+        return  # A system check speaks of it, and must come to do so.
     for config in apps.get_app_configs():
-        if config.module and module_has_submodule(config.module, conf.TASKS_MODULE):
-            _import_with_submodules(f"{config.name}.{conf.TASKS_MODULE}")
+        if config.module and module_has_submodule(config.module, name):
+            _import_with_submodules(f"{config.name}.{name}")
 
 
 def _import_with_submodules(name: str) -> None:

@@ -3,6 +3,7 @@
 from upkeep.management.verbs.base import Verb
 from upkeep.management.verbs.list import ListTasks
 from upkeep.management.verbs.log import TellLog
+from upkeep.management.verbs.prune import Prune
 from upkeep.management.verbs.recover import Recover
 from upkeep.management.verbs.run import RunTask
 from upkeep.management.verbs.status import ShowStatus
@@ -20,6 +21,7 @@ VERBS: dict[str, type[Verb]] = {
         Resume,
         Cancel,
         Recover,
+        Prune,
         StartWorker,
     )
 }

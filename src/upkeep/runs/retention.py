@@ -1,0 +1,243 @@
+"""How long runs are kept: what is over for long goes, with all that belongs to it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, connections, transaction
+from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Q
+from django.utils import timezone
+
+from upkeep.databases import gap_after, home, through_deadlocks, writing
+from upkeep.runs.events import Event
+from upkeep.runs.models import Run
+from upkeep.runs.status import ENDED
+from upkeep.runs.uploads import Upload
+from upkeep.tasks import uploads
+
+logger = logging.getLogger("upkeep")
+
+LOOKED_AT_AT_ONCE = 500  # runs
+DELETED_AT_ONCE = 2_000  # rows of ours, so that no transaction is long
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many went, or would go, and how many runs must stay for another's sake."""
+
+    runs: int = 0
+    events: int = 0
+    files: int = 0
+    kept: int = 0
+
+    def __iadd__(self, other: Pruned) -> Pruned:
+        """Count what is more."""
+        self.runs += other.runs
+        self.events += other.events
+        self.files += other.files
+        self.kept += other.kept
+        return self
+
+
+def prune(
+    older_than: timedelta, *, dry_run: bool = False, at_most: int | None = None
+) -> Pruned:
+    """
+    Delete the runs that have been over for so long, errored ones too, and no others.
+
+    In short transactions, the oldest runs first; `at_most` stops after about so many.
+    A run that must stay since something else refers to it is told of in the log.
+    """
+    pruned = Pruned()
+    try:
+        before = timezone.now() - older_than
+    except OverflowError:
+        return pruned  # Nothing is that old.
+    for pks in _over_since(before):
+        kept = _referred_to(pks)
+        pruned.kept += len(kept)
+        free = [pk for pk in pks if pk not in kept]
+        for batch in _batches(free):
+            pruned += _count(batch) if dry_run else _delete(batch, before)
+        if at_most is not None and pruned.runs >= at_most:
+            break
+    if pruned.kept:
+        logger.warning("%s old runs stay: others refer to them.", pruned.kept)
+    return pruned
+
+
+def _is_over(before: datetime) -> Q:
+    return Q(status__in=sorted(ENDED), ended_at__lt=before)
+
+
+def _over_since(before: datetime) -> Iterator[list[int]]:
+    """
+    Yield the runs that were over by then, some at a time, the oldest first.
+
+    Runs are read in the order in which they were made, until all of those read are
+    younger: that needs no index, and what is to be deleted lies at the beginning.
+    """
+    runs = Run.objects.using(home()).order_by("pk")
+    columns = ("pk", "status", "ended_at", "created_at")
+    last = 0
+    while some := list(
+        runs.filter(pk__gt=last).values_list(*columns)[:LOOKED_AT_AT_ONCE]
+    ):
+        last = some[-1][0]
+        yield [
+            pk
+            for pk, status, ended_at, _ in some
+            if status in ENDED and ended_at is not None and ended_at < before
+        ]
+        if all(created_at >= before for *_, created_at in some):
+            return
+
+
+# What belongs to a run, and what refers to it
+
+
+def _related(*kinds: Any) -> list[Any]:
+    return [
+        relation
+        for relation in Run._meta.related_objects
+        if getattr(relation, "on_delete", None) in kinds
+    ]
+
+
+def _rows(relation: Any, pks: Sequence[int]) -> Any:
+    """Return the rows that belong or refer to these runs."""
+    rows = relation.related_model._base_manager.using(home()).order_by()
+    return rows.filter(**{f"{relation.field.name}__in": pks})
+
+
+def _referred_to(pks: Sequence[int]) -> set[int]:
+    """Return the runs that a model of the project holds fast."""
+    found: set[int] = set()
+    if pks:
+        for relation in _related(PROTECT, RESTRICT):
+            found |= set(
+                _rows(relation, pks).values_list(relation.field.attname, flat=True)
+            )
+    return found
+
+
+def _parts() -> list[Any]:
+    """Return our own tables of what belongs to runs."""
+    return [
+        relation
+        for relation in _related(CASCADE)
+        if relation.related_model._meta.app_label == Run._meta.app_label
+    ]
+
+
+def _batches(pks: Sequence[int]) -> Iterator[list[int]]:
+    """Share the runs out, so that no transaction deletes too many rows of ours."""
+    rows = dict.fromkeys(pks, 1)
+    for relation in _parts() if pks else ():
+        counts = _rows(relation, pks).values_list(relation.field.attname)
+        for pk, count in counts.annotate(Count("pk")):
+            rows[pk] += count
+    batch: list[int] = []
+    size = 0
+    for pk, count in rows.items():
+        if batch and size + count > DELETED_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(pk)
+        size += count
+    if batch:
+        yield batch
+
+
+def _count(pks: Sequence[int]) -> Pruned:
+    return Pruned(
+        runs=len(pks),
+        events=Event.objects.using(home()).filter(run__in=pks).count(),
+        files=Upload.objects.using(home()).filter(run__in=pks).count(),
+    )
+
+
+# Deleting
+
+
+def _delete(pks: Sequence[int], before: datetime) -> Pruned:
+    """Delete runs, and leave those which somebody takes up or refers to meanwhile."""
+    pruned = Pruned()
+    try:
+        while thinned := _short(_thin_out, pks, before):
+            pruned.events += thinned
+        pruned += _short(_delete_at_once, pks, before)
+    except IntegrityError as error:  # PROTECT among them, if it came but now.
+        if len(pks) > 1:
+            middle = len(pks) // 2
+            pruned += _delete(pks[:middle], before)
+            pruned += _delete(pks[middle:], before)
+        else:
+            logger.warning("Run %s stays: another row refers to it. %s", pks[0], error)
+            pruned.kept += 1
+    return pruned
+
+
+def _short(write: Any, pks: Sequence[int], before: datetime) -> Any:
+    """Make a short transaction, and leave SQLite to others for a while behind it."""
+    begun = time.monotonic()
+    written = through_deadlocks(home(), partial(write, pks, before))
+    if connections[home()].vendor == "sqlite":
+        spent = timedelta(seconds=time.monotonic() - begun)
+        time.sleep(gap_after(spent).total_seconds())
+    return written
+
+
+def _lock(pks: Sequence[int], before: datetime) -> list[int]:
+    """
+    Return those of the runs that are still over, and see that they remain so.
+
+    Their rows are locked, on SQLite the whole database is: whoever resumes one now
+    waits, and finds it gone. One that somebody moves at this moment is not waited for.
+    """
+    rows = Run.objects.using(home()).filter(_is_over(before), pk__in=pks)
+    locked = rows.select_for_update(skip_locked=True).order_by("pk")
+    return list(locked.values_list("pk", flat=True))
+
+
+def _thin_out(pks: Sequence[int], before: datetime) -> int:
+    """Take some of its events from a run that has too many for one transaction."""
+    if len(pks) > 1:
+        return 0  # They were put together because they have few.
+    with writing(home()):
+        events = Event.objects.using(home()).filter(run__in=_lock(pks, before))
+        ids = events.order_by("pk").values_list("pk", flat=True)
+        some = list(ids[:DELETED_AT_ONCE])
+        if len(some) < DELETED_AT_ONCE:
+            return 0
+        return events.filter(pk__in=some).delete()[0]
+
+
+def _delete_at_once(pks: Sequence[int], before: datetime) -> Pruned:
+    with writing(home()):
+        locked = _lock(pks, before)
+        files = Upload.objects.using(home()).filter(run__in=locked)
+        names = list(files.values_list("storage_name", flat=True))
+        rows = Run.objects.using(home()).filter(_is_over(before), pk__in=locked)
+        _, counts = rows.only("pk").delete()
+        transaction.on_commit(partial(_remove, names), using=home(), robust=True)
+    return Pruned(
+        runs=counts.get(Run._meta.label, 0),
+        events=counts.get(Event._meta.label, 0),
+        files=len(names),
+    )
+
+
+def _remove(names: Sequence[str]) -> None:
+    """Remove the files of runs that are gone; what stays lying is swept later."""
+    for name in names:
+        try:
+            uploads.remove(name)
+        except Exception:  # Whatever a storage may raise.
+            logger.warning("The file %s could not be deleted.", name, exc_info=True)
