@@ -62,6 +62,9 @@ class TestSettings:
             ({"MAX_UPLOAD": "1 GB"}, "E012"),
             ({"MAX_COLUMNS": -1}, "E013"),
             ({"MAX_COLUMNS": 1.5}, "E013"),
+            ({"ERROR_REPORTER": "tests.testapp.nowhere.report"}, "E020"),
+            ({"ERROR_REPORTER": "tests.testapp.clock.nothing"}, "E020"),
+            ({"ERROR_REPORTER": 1}, "E020"),
         ],
     )
     def test_that_are_wrong_are_named(
@@ -80,6 +83,8 @@ class TestSettings:
             {"STORAGE": None},
             {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
             {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
+            {"ERROR_REPORTER": print},
+            {"ERROR_REPORTER": "logging.exception"},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
         ],
     )

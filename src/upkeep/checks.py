@@ -37,7 +37,12 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Check every key of `settings.UPKEEP`."""
     given = getattr(settings, "UPKEEP", {})
-    return [*_unknown_keys(given), *_wrong_values(given), *_wrong_limits(given)]
+    return [
+        *_unknown_keys(given),
+        *_wrong_values(given),
+        *_wrong_limits(given),
+        *_unusable_reporter(given),
+    ]
 
 
 def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -85,6 +90,26 @@ def _wrong_limits(given: dict[str, Any]) -> Iterator[CheckMessage]:
                 hint="None sets no limit; leave it out for the default.",
                 id=number,
             )
+
+
+def _unusable_reporter(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    reporter = given.get("ERROR_REPORTER")
+    if isinstance(reporter, str):
+        try:
+            reporter = import_string(reporter)
+        except ImportError as error:
+            yield _reporter_error(f"cannot be imported: {error}")
+            return
+    if reporter is not None and not callable(reporter):
+        yield _reporter_error(f"cannot be called: it is {reporter!r}.")
+
+
+def _reporter_error(problem: str) -> Error:
+    return Error(
+        f"UPKEEP['ERROR_REPORTER'] {problem}",
+        hint="Write report(error, **context), and give it or its dotted path.",
+        id="upkeep.E020",
+    )
 
 
 @register("upkeep")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -41,6 +42,9 @@ class Conf:
 
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
+
+    ERROR_REPORTER: Callable[..., object] | str | None = None
+    """What is told of errors, or its dotted path; None: the logger alone."""
 
 
 class _LazyConf:

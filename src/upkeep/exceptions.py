@@ -15,6 +15,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
+    ├── MaskedError          stands for an error that might tell a secret
     └── LeaseLost            another worker has taken the run over
 """
 
@@ -88,6 +89,10 @@ class SwallowedError(UpkeepError):
 
 class TransactionEnded(UpkeepError):
     """A task ended the transaction of its chunk, and part of it may be committed."""
+
+
+class MaskedError(UpkeepError):
+    """Stands for an error that might tell a secret, and tells of it without."""
 
 
 class LeaseLost(UpkeepError):

@@ -20,7 +20,6 @@ from upkeep.exceptions import (
     LeaseLost,
     TaskNotFound,
     TransactionEnded,
-    UpkeepError,
 )
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
@@ -33,6 +32,7 @@ from upkeep.execution.failures import (
 from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
+from upkeep.execution.reporting import report
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
@@ -415,14 +415,12 @@ class Executor:
         )
         place = databases.storable(self.failed_at)[:255]
         self.claim.end(Status.ERRORED, reason=reason, error_at=place, **story)
-        # Our own errors say all there is to say, and a traceback may hold secrets.
-        is_plain = isinstance(error, UpkeepError) or self.secrets
-        logger.error(
-            "%s errored, %s items done. %s%s",
-            self.run,
-            self.run.done,
-            reason,
-            f"\n{story['traceback']}" if self.secrets else "",
-            exc_info=None if is_plain else error,
+        report(
+            error,
+            run=self.run,
+            handled=False,
+            item=self.run.error_at,
+            sentence=f"{self.run} errored, {self.run.done} items done. {reason}",
+            secrets=self.secrets,
         )
         return True
