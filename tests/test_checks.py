@@ -65,6 +65,7 @@ class TestSettings:
             ({"ERROR_REPORTER": "tests.testapp.nowhere.report"}, "E020"),
             ({"ERROR_REPORTER": "tests.testapp.clock.nothing"}, "E020"),
             ({"ERROR_REPORTER": 1}, "E020"),
+            ({"LOG_LINES": 0}, "E021"),
         ],
     )
     def test_that_are_wrong_are_named(

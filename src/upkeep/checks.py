@@ -26,7 +26,11 @@ from upkeep.tasks.base import Job, Task
 
 UTC_NAME = "UTC"
 
-LIMITS = {"MAX_UPLOAD": "upkeep.E012", "MAX_COLUMNS": "upkeep.E013"}
+LIMITS = {
+    "MAX_UPLOAD": "upkeep.E012",
+    "MAX_COLUMNS": "upkeep.E013",
+    "LOG_LINES": "upkeep.E021",
+}
 DURATIONS = ("LEASE", "TIME_BUDGET", "CHUNK", "CHECKPOINT_EVERY")
 
 

@@ -40,6 +40,9 @@ class Conf:
     MAX_COLUMNS: int | None = 1000
     """The columns that a file of rows may have; None: any number."""
 
+    LOG_LINES: int | None = 10_000
+    """The log lines that are kept of a run; None: all of them."""
+
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 

@@ -20,6 +20,7 @@ from upkeep.databases import Now, evict, home, writing
 from upkeep.dispatch import messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
+from upkeep.execution.announcements import announce_what_is_left
 from upkeep.execution.claim import let_go
 from upkeep.runs import uploads
 from upkeep.runs.models import Run
@@ -42,12 +43,14 @@ class Swept:
     sent_again: int = 0
     pruned: int = 0
     files: int = 0
+    announced: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.taken_over} abandoned runs taken over, "
             f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
-            f"{self.files} files without a run deleted"
+            f"{self.files} files without a run deleted, "
+            f"{self.announced} moves announced late"
         )
 
 
@@ -64,6 +67,8 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.taken_over += _guarded(_take_over, run)
     for run in runs.unheard():
         swept.sent_again += _guarded(_send_again, run)
+    # Only now: a hook that takes its time must not keep the runs waiting.
+    swept.announced = _guarded(_announce, "the moves that were not announced")
     for alias in task_backends.settings if prune else ():
         swept.pruned += _guarded(_prune, alias)
     if prune:
@@ -104,6 +109,10 @@ def _send_again(run: Run) -> bool:
     _evict_holder(run)
     with writing(home()):
         return messages.send(run)
+
+
+def _announce(_moves: str) -> int:
+    return announce_what_is_left()
 
 
 def _prune(alias: str) -> int:

@@ -21,6 +21,7 @@ from upkeep.exceptions import (
     TaskNotFound,
     TransactionEnded,
 )
+from upkeep.execution.announcements import announce, announce_what_is_left_of
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
@@ -64,6 +65,8 @@ def execute(
         logger.info("A message for run %s is stale; there is nothing to do.", run_id)
         return None
     logger.info("%s goes on here.", claim.run)
+    if not claim.untold:
+        announce_what_is_left_of(claim.run)
     executor = Executor(claim, interruption or Interruption(), to_the_end=to_the_end)
     try:
         executor.run_to_a_stop()
@@ -160,12 +163,15 @@ class Executor:
         has_stopped = self.claim.let_go(reason=reason)
         if has_stopped:
             logger.info("%s is %s. %s", self.run, self.run.status, self.run.reason)
+            self._announce()
         return has_stopped
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""
         if not self.is_prepared:
             self._prepare()
+            with self.pacemaker.watching():
+                self._announce()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         begun = monotonic()
         with self._watched():
@@ -175,6 +181,7 @@ class Executor:
         if chunk.is_last:
             self.claim.end(Status.SUCCEEDED)
             logger.info("%s succeeded: %s items done.", self.run, self.run.done)
+            self._announce()
         else:
             self._breathe(chunk, spent)
         return chunk.is_last
@@ -313,6 +320,7 @@ class Executor:
         self.run.done += chunk.items
         self.run.time_running += self._elapsed()
         self.since = monotonic()
+        self.run.logged += len(self.log_lines)
         self.log_lines.clear()
         self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
         self.patience.reset()
@@ -413,6 +421,7 @@ class Executor:
         self.claim.write(
             *self.log_lines, time_running=self.run.time_running + self._elapsed()
         )
+        self.log_lines.clear()
         place = databases.storable(self.failed_at)[:255]
         self.claim.end(Status.ERRORED, reason=reason, error_at=place, **story)
         report(
@@ -423,4 +432,13 @@ class Executor:
             sentence=f"{self.run} errored, {self.run.done} items done. {reason}",
             secrets=self.secrets,
         )
+        self._announce(error)
         return True
+
+    # What others are told
+
+    def _announce(self, error: BaseException | None = None) -> None:
+        """Call the hooks and signals of the moves made here, which are committed."""
+        task = self.task if self.is_prepared else None
+        while self.claim.untold:
+            announce(self.claim.untold.pop(0), task=task, error=error)
