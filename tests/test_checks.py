@@ -66,6 +66,8 @@ class TestSettings:
             ({"ERROR_REPORTER": "tests.testapp.clock.nothing"}, "E020"),
             ({"ERROR_REPORTER": 1}, "E020"),
             ({"LOG_LINES": 0}, "E021"),
+            ({"MAIL_ON_ERROR": "ada@example.com"}, "E022"),
+            ({"BASE_URL": "shop.example.com"}, "E023"),
         ],
     )
     def test_that_are_wrong_are_named(
@@ -85,6 +87,7 @@ class TestSettings:
             {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
             {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
             {"ERROR_REPORTER": print},
+            {"MAIL_ON_ERROR": True, "BASE_URL": "https://shop.example.com"},
             {"ERROR_REPORTER": "logging.exception"},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
         ],

@@ -46,6 +46,7 @@ def check_settings(
         *_wrong_values(given),
         *_wrong_limits(given),
         *_unusable_reporter(given),
+        *_wrong_mail(given),
     ]
 
 
@@ -106,6 +107,18 @@ def _unusable_reporter(given: dict[str, Any]) -> Iterator[CheckMessage]:
             return
     if reporter is not None and not callable(reporter):
         yield _reporter_error(f"cannot be called: it is {reporter!r}.")
+
+
+def _wrong_mail(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    if not isinstance(given.get("MAIL_ON_ERROR", False), bool):
+        yield Error("UPKEEP['MAIL_ON_ERROR'] must be True or False.", id="upkeep.E022")
+    address = given.get("BASE_URL", "")
+    if address and not str(address).startswith(("https://", "http://")):
+        yield Error(
+            f"UPKEEP['BASE_URL'] must begin with https:// or http://, not {address!r}.",
+            hint="Write the address of the site, such as 'https://shop.example.com'.",
+            id="upkeep.E023",
+        )
 
 
 def _reporter_error(problem: str) -> Error:

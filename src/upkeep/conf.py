@@ -46,6 +46,12 @@ class Conf:
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 
+    MAIL_ON_ERROR: bool = False
+    """Whether the person who asked for a run gets a mail when an error stops it."""
+
+    BASE_URL: str = ""
+    """What stands before the paths of pages in a mail: "https://shop.example.com"."""
+
     ERROR_REPORTER: Callable[..., object] | str | None = None
     """What is told of errors, or its dotted path; None: the logger alone."""
 

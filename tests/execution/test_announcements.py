@@ -58,20 +58,22 @@ def hear(name: str) -> Callable[..., None]:
     return heard
 
 
-class Trial(Task):
-    """Walk to a number, by ones."""
+with registered():  # Known to the tests of this file alone; see below.
 
-    up_to: int = parameter(forms.IntegerField(initial=3))
-    app_label = "testapp"
-    concurrency = None
+    class Trial(Task):
+        """Walk to a number, by ones."""
 
-    def collection(self) -> Any:
-        return range(1, 4)
+        up_to: int = parameter(forms.IntegerField(initial=3))
+        app_label = "testapp"
+        concurrency = None
 
-    def process(self, number: int) -> None:
-        clock.tick()
-        if number > self.up_to:
-            raise ValueError(f"{number} is too much")
+        def collection(self) -> Any:
+            return range(1, 4)
+
+        def process(self, number: int) -> None:
+            clock.tick()
+            if number > self.up_to:
+                raise ValueError(f"{number} is too much")
 
 
 for hook in HOOKS:

@@ -85,10 +85,10 @@ def test_no_more_is_held_in_memory_than_is_kept(known: Known) -> None:
     assert len(held[0]) == 10_001 == len(log_of(run))
 
 
-def test_a_line_that_is_too_long_is_not_held_as_it_is() -> None:
+def test_a_line_that_is_too_long_is_not_held_as_it_is(known: Known) -> None:
+    @known
     class Says(Job):
         app_label = "testapp"
-        abstract = True
 
     task = Says()
     task.log("x" * 100_000)

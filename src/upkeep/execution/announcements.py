@@ -21,6 +21,7 @@ from django.utils import timezone
 from upkeep import databases, signals
 from upkeep.conf import conf
 from upkeep.databases import Now, home
+from upkeep.execution import mails
 from upkeep.execution.failures import told
 from upkeep.execution.reporting import presentable, report, secrets_of_run
 from upkeep.runs.events import Event
@@ -136,6 +137,9 @@ def _tell(
         arguments = (error,) if signal is signals.run_errored else ()
         with _reporting(f"{hook}() of {run}", run, secrets):
             _call_hook(hook, run, task, *arguments)
+    if signal is signals.run_errored:
+        with _reporting(f"The mail about {run}", run, secrets):
+            mails.tell_of_error(run)
     with _reporting(f"A receiver for {run}", run, secrets):
         _send(signal, run, error, secrets)
 

@@ -65,8 +65,6 @@ def execute(
         logger.info("A message for run %s is stale; there is nothing to do.", run_id)
         return None
     logger.info("%s goes on here.", claim.run)
-    if not claim.untold:
-        announce_what_is_left_of(claim.run)
     executor = Executor(claim, interruption or Interruption(), to_the_end=to_the_end)
     try:
         executor.run_to_a_stop()
@@ -170,8 +168,7 @@ class Executor:
         """Work on the next chunk; after the last one the run has succeeded."""
         if not self.is_prepared:
             self._prepare()
-            with self.pacemaker.watching():
-                self._announce()
+            self._announce_start()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         begun = monotonic()
         with self._watched():
@@ -436,6 +433,14 @@ class Executor:
         return True
 
     # What others are told
+
+    def _announce_start(self) -> None:
+        """Call the hooks of a first start, or those that the last worker died over."""
+        with self.pacemaker.watching():
+            if self.claim.untold:
+                self._announce()
+            else:
+                announce_what_is_left_of(self.run)
 
     def _announce(self, error: BaseException | None = None) -> None:
         """Call the hooks and signals of the moves made here, which are committed."""
