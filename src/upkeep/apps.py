@@ -21,5 +21,6 @@ class UpkeepConfig(AppConfig):
         port.enqueue = enqueue.enqueue
         port.run_now = enqueue.run_now
         port.announce = announcements.announce
+        port.is_listened_to = announcements.is_listened_to
         port.call_worker = messages.send
         registry.discover()

@@ -29,6 +29,9 @@ class Port:
     announce: Callable[[Event], object] = _nobody
     """Call the hooks and signals of a move that is committed."""
 
+    is_listened_to: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
+    """Tell whether anybody here wants to hear that the run came into its status."""
+
     call_worker: Callable[[Run], object] = _nobody
     """See that a worker hears of a run whose row says that it wants one."""
 

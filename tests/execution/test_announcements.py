@@ -20,6 +20,7 @@ from tests.execution.test_reporting import Reports, reports
 from tests.registering import registered
 from tests.runs.stages import claim
 from tests.testapp.clock import clock
+from tests.testapp.maintenance import Numbers
 from upkeep import Job, Task, parameter, signals
 from upkeep.databases import Now
 from upkeep.dispatch.recovery import Swept, sweep
@@ -444,6 +445,17 @@ def test_each_stop_keeps_its_cursor() -> None:
         *[("errored", place), ("errored", place)],
         ("succeeded", Run.objects.get().cursor),
     ]
+
+
+def test_a_move_that_nobody_wants_to_hear_of_costs_nothing() -> None:
+    with ExitStack() as stack:
+        for signal in SIGNALS.values():
+            stack.enter_context(mock.patch.object(signal, "receivers", []))
+            signal.sender_receivers_cache.clear()
+        queries = stack.enter_context(CaptureQueriesContext(connection))
+        Numbers.run_now()
+    about_events = [each for each in queries if "upkeep_event" in each["sql"]]
+    assert len(about_events) == 3  # Each move is inserted, and that is all.
 
 
 @pytest.mark.parametrize("chunks", [1, 3])

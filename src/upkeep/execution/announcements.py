@@ -64,6 +64,25 @@ HOOKS: dict[Signal, str] = {
 MOST_AT_ONCE = 100
 
 
+def is_listened_to(run: Run) -> bool:
+    """Tell whether anybody here wants to hear that the run came into its status."""
+    status = Status(run.status)
+    if status is Status.ERRORED and conf.MAIL_ON_ERROR:
+        return True
+    task = registry.find(run.task)
+    return any(
+        signal.has_listeners(Run) or (task is not None and _has_hook(task, signal))
+        for signals_of in (SIGNALS, FIRST_SIGNALS)
+        if (signal := signals_of.get(status))
+    )
+
+
+def _has_hook(task: type[Task], signal: Signal) -> bool:
+    """Tell whether a task has a hook of its own for what the signal tells."""
+    name = HOOKS.get(signal)
+    return name is not None and getattr(task, name) is not getattr(Task, name)
+
+
 def announce(
     event: Event, *, task: Task | None = None, error: BaseException | None = None
 ) -> bool:
@@ -72,6 +91,8 @@ def announce(
 
     `task` is the one in hand, if there is one; `error` is what stopped the run.
     """
+    if event.announce_at is None:
+        return False  # Nobody listened when it was made.
     try:
         if not _take(event):
             return False
@@ -133,10 +154,12 @@ def _tell(
     """Call the hook, then the receivers; what is wrong with one is not the others'."""
     signal = _signal_of(event)
     secrets = secrets_of_run(run) | (task.secrets if task else frozenset())
-    if hook := HOOKS.get(signal):
+    task_class = registry.find(run.task)
+    if task_class and _has_hook(task_class, signal):  # Else it is gone, or has none.
         arguments = (error,) if signal is signals.run_errored else ()
-        with _reporting(f"{hook}() of {run}", run, secrets):
-            _call_hook(hook, run, task, *arguments)
+        with _reporting(f"{HOOKS[signal]}() of {run}", run, secrets):
+            task = task or task_class.restore(run.parameters, run=run)
+            _call_hook(task, run, HOOKS[signal], *arguments)
     if signal is signals.run_errored:
         with _reporting(f"The mail about {run}", run, secrets):
             mails.tell_of_error(run)
@@ -159,11 +182,7 @@ def _is_repeated(event: Event) -> bool:
     return same.filter(pk__lt=event.pk).exists()
 
 
-def _call_hook(name: str, run: Run, task: Task | None, *arguments: object) -> None:
-    task_class = type(task) if task else registry.find(run.task)
-    if task_class is None or getattr(task_class, name) is getattr(Task, name):
-        return  # The task is gone, or does not care.
-    task = task or task_class.restore(run.parameters, run=run)
+def _call_hook(task: Task, run: Run, name: str, *arguments: object) -> None:
     try:
         getattr(task, name)(*arguments)
     finally:

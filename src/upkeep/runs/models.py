@@ -60,9 +60,6 @@ RESUME = {
 WISH_ATTEMPTS = 5
 
 
-# Wishes, of which nobody is told before the worker has granted them.
-ASKED_OF_WORKER = frozenset({Status.PAUSING, Status.CANCELLING})
-
 # Log lines that one statement carries; the longest of them fit in what MariaDB takes.
 LINES_AT_ONCE = 200
 
@@ -282,17 +279,16 @@ class Run(models.Model):
                 event = self.note_move(actor=actor)
                 if target in WAITING:
                     port.call_worker(self)
-                if event.announce_at:
-                    announce(event)
+                announce(event)
         return bool(moved)
 
     def note_move(self, *, actor: str, is_new: bool = True) -> Event:
         """
         Add to the story of the run that it has come into its status.
 
-        `is_new` says that there is something to announce, if ever there is.
+        `is_new` says that there is something to announce, if anybody listens.
         """
-        is_announced = is_new and self.status not in ASKED_OF_WORKER
+        is_announced = is_new and port.is_listened_to(self)
         return Event.objects.using(home()).create(
             run=self,
             kind=Event.Kind.MOVE,
