@@ -73,6 +73,12 @@ class TestSettings:
             ({"MASKED": None}, "E005"),
             ({"RETENTION": 30}, "E002"),
             ({"RETENTION": timedelta(0)}, "E002"),
+            ({"ERROR_REPORTER": "tests.testapp.nowhere.report"}, "E020"),
+            ({"ERROR_REPORTER": "tests.testapp.clock.nothing"}, "E020"),
+            ({"ERROR_REPORTER": 1}, "E020"),
+            ({"LOG_LINES": 0}, "E021"),
+            ({"MAIL_ON_ERROR": "ada@example.com"}, "E022"),
+            ({"BASE_URL": "shop.example.com"}, "E023"),
         ],
     )
     def test_that_are_wrong_are_named(
@@ -91,6 +97,9 @@ class TestSettings:
             {"STORAGE": None},
             {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
             {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
+            {"ERROR_REPORTER": print},
+            {"MAIL_ON_ERROR": True, "BASE_URL": "https://shop.example.com"},
+            {"ERROR_REPORTER": "logging.exception"},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},
             {"TASKS_MODULE": "back.stage", "MASKED": {"iban"}},
             {"RETENTION": None},

@@ -20,6 +20,7 @@ from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,6 +28,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 from django.db import connection
+from django.dispatch import Signal
 from django.test import Client, TestCase
 from django.urls import reverse
 from pytest_django import Settings
@@ -34,8 +36,9 @@ from pytest_django import Settings
 from tests.management.commands import upkeep
 from tests.registering import registered
 from tests.testapp.maintenance import Slowly
-from upkeep import Job, Task, exceptions, testing
+from upkeep import Job, Task, exceptions, signals, testing
 from upkeep.conf import Conf
+from upkeep.execution.announcements import HOOKS
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
@@ -374,6 +377,30 @@ def test_every_exit_status_is_there() -> None:
     kinds: list[type[Exit]] = [Exit, *Exit.__subclasses__()]
     known = {kind.status for kind in kinds}
     assert set(map(int, table("exit status"))) == {0, *known}
+
+
+def test_every_signal_is_there_with_its_hook() -> None:
+    told = {name: cells[0].strip("`") for name, cells in table("signal").items()}
+    named = {
+        f"`{name}`": HOOKS.get(found, "–")
+        for name, found in vars(signals).items()
+        if isinstance(found, Signal)
+    }
+    assert {name: hook.partition("(")[0] for name, hook in told.items()} == named
+
+
+def test_the_recipe_for_sentry_sends_the_error_with_its_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentry = mock.MagicMock()
+    monkeypatch.setitem(sys.modules, "sentry_sdk", sentry)
+    recipe: dict[str, Any] = {}
+    exec(file_named("blog/reporting.py", DOCS / "how-to" / "react.md"), recipe)  # noqa: S102 - it is ours
+    error, context = ValueError("No."), {"task": "blog.Shout", "handled": False}
+    recipe["report"](error, **context)
+    scope = sentry.new_scope().__enter__()
+    scope.set_context.assert_called_once_with("upkeep", context)
+    scope.capture_exception.assert_called_once_with(error)
 
 
 def test_every_exception_is_there() -> None:

@@ -14,11 +14,14 @@ class UpkeepConfig(AppConfig):
     def ready(self) -> None:
         from upkeep import checks  # noqa: F401 - registers itself
         from upkeep.dispatch import enqueue, messages
+        from upkeep.execution import announcements
         from upkeep.port import port
         from upkeep.tasks import registry
 
         port.enqueue = enqueue.enqueue
         port.run_now = enqueue.run_now
+        port.announce = announcements.announce
+        port.is_listened_to = announcements.is_listened_to
         port.call_worker = messages.send
         port.defers = messages.defers
         registry.discover()

@@ -61,6 +61,21 @@ def _are_words(value: object) -> bool:
     )
 
 
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return not value or value.startswith(("https://", "http://"))
+
+
+def _is_callable(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError:
+            return False
+    return callable(value)
+
+
 def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
 
@@ -110,7 +125,26 @@ RULES = {
         id="upkeep.E005",
         hint="Write ['password', 'iban'], for one.",
     ),
+    "LOG_LINES": replace(LIMIT, id="upkeep.E021"),
     "RETENTION": DURATION_OR_NONE,
+    "MAIL_ON_ERROR": Rule(
+        fits=lambda value: isinstance(value, bool),
+        must_be="True or False",
+        id="upkeep.E022",
+        hint="The mail goes to the person who asked for the run.",
+    ),
+    "BASE_URL": Rule(
+        fits=_is_address,
+        must_be="an address that begins with https:// or http://",
+        id="upkeep.E023",
+        hint="Write the address of the site, such as 'https://shop.example.com'.",
+    ),
+    "ERROR_REPORTER": Rule(
+        fits=_or_none(_is_callable),
+        must_be="a callable or the dotted path of one",
+        id="upkeep.E020",
+        hint="Write report(error, **context), and give it or its dotted path.",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -40,11 +40,23 @@ class Conf:
     MAX_COLUMNS: int | None = 1000
     """The columns that a file of rows may have; None: any number."""
 
+    LOG_LINES: int | None = 10_000
+    """The log lines that are kept of a run; None: all of them."""
+
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 
     RETENTION: timedelta | None = None
     """How long runs that are over are kept, with all that is theirs; None: for ever."""
+
+    MAIL_ON_ERROR: bool = False
+    """Whether the person who asked for a run gets a mail when an error stops it."""
+
+    BASE_URL: str = ""
+    """What stands before the paths of pages in a mail: "https://shop.example.com"."""
+
+    ERROR_REPORTER: Callable[..., object] | str | None = None
+    """What is told of errors, or its dotted path; None: the logger alone."""
 
 
 class _LazyConf:

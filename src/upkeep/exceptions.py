@@ -16,6 +16,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
     ├── Skip                 `process` wants its item to be passed over
+    ├── MaskedError          stands for an error that might tell a secret
     └── LeaseLost            another worker has taken the run over
 """
 
@@ -111,6 +112,10 @@ class Skip(UpkeepError):
     It is no failure: what `process` did before is kept, so raise it first. The reason
     goes into the log of the run. A Job ends as discarded.
     """
+
+
+class MaskedError(UpkeepError):
+    """Stands for an error that might tell a secret, and tells of it without."""
 
 
 class LeaseLost(UpkeepError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from upkeep.runs.events import Event
     from upkeep.runs.models import Run
     from upkeep.tasks.order import Order
 
@@ -24,6 +25,12 @@ class Port:
 
     run_now: Callable[[Order], Run] = _nobody  # type: ignore[assignment]
     """Write the row of a run and work it to its end in this process."""
+
+    announce: Callable[[Event], object] = _nobody
+    """Call the hooks and signals of a move that is committed."""
+
+    is_listened_to: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
+    """Tell whether anybody here wants to hear that the run came into its status."""
 
     call_worker: Callable[[Run], object] = _nobody
     """See that a worker hears of a run whose row says that it wants one."""

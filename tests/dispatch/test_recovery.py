@@ -267,9 +267,11 @@ class TestPrune:
 
 
 def test_what_was_swept_is_a_sentence() -> None:
-    assert str(Swept(taken_over=1, sent_again=2, pruned=3, files=4, runs=5)) == (
+    swept = Swept(taken_over=1, sent_again=2, pruned=3, files=4, runs=5, announced=6)
+    assert str(swept) == (
         "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted, "
-        "4 files without a run deleted, 5 runs past their retention deleted"
+        "4 files without a run deleted, 5 runs past their retention deleted, "
+        "6 moves announced late"
     )
 
 

@@ -117,7 +117,7 @@ class TestPassedOver:
         self, faulty: Callable[..., Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         faulty(Report(ValueError), bad={MIDDLE}).run_now()
-        (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+        (record,) = [e for e in caplog.records if e.levelno == logging.WARNING]
         message = record.getMessage()
         assert "testapp.Item 7 counts as failed. ValueError: item 7 is bad" in message
 

@@ -130,6 +130,16 @@ class CountUpHeldOnce(CountUpInChunks):
         return Effect.objects.count() == 10 and not is_told
 
 
+class CountUpAndTell(CountUpInChunks):
+    """The same as CountUpInChunks, with a line in the log for each hook."""
+
+    def after_start(self) -> None:
+        self.log("after_start")
+
+    def after_complete(self) -> None:
+        self.log("after_complete")
+
+
 class Slowly(Task):
     """Walk numbers, so many seconds each."""
 

@@ -20,6 +20,7 @@ from upkeep.databases import Now, evict, home, writing
 from upkeep.dispatch import messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
+from upkeep.execution.announcements import announce_what_is_left
 from upkeep.execution.claim import let_go
 from upkeep.runs import retention, uploads
 from upkeep.runs.models import Run
@@ -44,13 +45,15 @@ class Swept:
     pruned: int = 0
     files: int = 0
     runs: int = 0
+    announced: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.taken_over} abandoned runs taken over, "
             f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
             f"{self.files} files without a run deleted, "
-            f"{self.runs} runs past their retention deleted"
+            f"{self.runs} runs past their retention deleted, "
+            f"{self.announced} moves announced late"
         )
 
 
@@ -67,6 +70,8 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.taken_over += _guarded(_take_over, run)
     for run in runs.unheard():
         swept.sent_again += _guarded(_send_again, run)
+    # Only now: a hook that takes its time must not keep the runs waiting.
+    swept.announced = _guarded(_announce, "the moves that were not announced")
     for alias in task_backends.settings if prune else ():
         swept.pruned += _guarded(_prune, alias)
     if prune:
@@ -108,6 +113,10 @@ def _send_again(run: Run) -> bool:
     _evict_holder(run)
     with writing(home()):
         return messages.send(run)
+
+
+def _announce(_moves: str) -> int:
+    return announce_what_is_left()
 
 
 def _prune(alias: str) -> int:

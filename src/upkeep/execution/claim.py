@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from upkeep.databases import Now, engine_transaction, evict, home
 from upkeep.exceptions import LeaseLost
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
-from upkeep.runs.models import Run, new_token
+from upkeep.runs.models import Run, announce_on_commit, new_token
 from upkeep.runs.status import WAITING, WHEN_LET_GO, Status
 
 
@@ -28,9 +28,10 @@ class Claim:
     token: a worker that froze and was given up finds its writes refused.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *untold: Event) -> None:
         self.run = run
         self.token = run.lease_token
+        self.untold = list(untold)  # The moves of which nobody has been told yet.
 
     @classmethod
     def take(cls, run_id: int, token: str) -> Self | None:
@@ -63,8 +64,9 @@ class Claim:
                 token=mine, until=None
             )
             run = Run.objects.using(home()).get(pk=run_id)
-            run.tell(Event.Kind.MOVE, "", status=Status.RUNNING, actor=this_worker())
-        return cls(run)
+            is_first = run.attempts == 1
+            start = run.note_move(actor=this_worker(), is_new=is_first)
+        return cls(run, *[start] * is_first)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -75,6 +77,8 @@ class Claim:
     def write(self, *log_lines: str, **changes: Any) -> None:
         """Write to the run's row and extend the lease. Raises LeaseLost."""
         held = Run.objects.using(home()).filter(pk=self.run.pk, lease_token=self.token)
+        if log_lines:
+            changes["logged"] = F("logged") + len(log_lines)
         if not held.update(lease_until=Now() + conf.LEASE, **changes):
             raise LeaseLost(f"{self.run} was taken over by another worker.")
         if log_lines:
@@ -114,7 +118,11 @@ class Claim:
         """Make the worker's last move. Raises LeaseLost."""
         with self.transaction():
             if not self.run.move_to(
-                target, fence=self._fence(), reason=reason, **changes
+                target,
+                fence=self._fence(),
+                reason=reason,
+                announce=self.untold.append,
+                **changes,
             ):
                 raise LeaseLost(f"{self.run} was taken over by another worker.")
 
@@ -132,15 +140,29 @@ class Claim:
                 return False
             self.run.refresh_from_db(using=home())
             with self.transaction():
-                fence = self._fence()
-                if let_go(self.run, status, fence=fence, reason=reason, **changes):
+                if let_go(
+                    self.run,
+                    status,
+                    fence=self._fence(),
+                    reason=reason,
+                    announce=self.untold.append,
+                    **changes,
+                ):
                     return True
 
     def _fence(self) -> Q:
         return Q(lease_token=self.token)
 
 
-def let_go(run: Run, status: Status, *, fence: Q, reason: str, **changes: Any) -> bool:
+def let_go(
+    run: Run,
+    status: Status,
+    *,
+    fence: Q,
+    reason: str,
+    announce: Callable[[Event], object] = announce_on_commit,
+    **changes: Any,
+) -> bool:
     """Move a run that loses its worker to where it goes from its status."""
     target = WHEN_LET_GO[status]
     if target not in WAITING:
@@ -152,6 +174,7 @@ def let_go(run: Run, status: Status, *, fence: Q, reason: str, **changes: Any) -
         # Where a person wanted it to stop, the person's reason is the one that counts.
         reason=reason if target in WAITING else run.reason,
         actor=this_worker(),
+        announce=announce,
         **changes,
     )
 

@@ -21,8 +21,8 @@ from upkeep.exceptions import (
     Skip,
     TaskNotFound,
     TransactionEnded,
-    UpkeepError,
 )
+from upkeep.execution.announcements import announce, announce_what_is_left_of
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
@@ -36,6 +36,7 @@ from upkeep.execution.failures import (
 from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
+from upkeep.execution.reporting import report
 from upkeep.execution.settlement import Settlement
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.status import Status
@@ -177,12 +178,14 @@ class Executor:
         has_stopped = self.claim.let_go(reason=reason)
         if has_stopped:
             logger.info("%s is %s. %s", self.run, self.run.status, self.run.reason)
+            self._announce()
         return has_stopped
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""
         if not self.is_prepared:
             self._prepare()
+            self._announce_start()
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         if hold := self._hold():
             return self._wait(hold)
@@ -194,6 +197,7 @@ class Executor:
         if chunk.is_last:
             self.claim.end(Status.SUCCEEDED)
             logger.info("%s succeeded: %s items done.", self.run, self.run.done)
+            self._announce()
         else:
             self._breathe(chunk, spent)
         return chunk.is_last
@@ -211,6 +215,8 @@ class Executor:
         with self.pacemaker.watching():
             is_over = self.throttling.wait(hold)
         self.since += monotonic() - begun
+        if is_over:
+            self._announce()
         return is_over
 
     # At the start
@@ -387,6 +393,7 @@ class Executor:
         self.run.item_attempts = 0
         self.run.time_running += self.elapsed()
         self.since = monotonic()
+        self.run.logged += len(self.log_lines)
         self.log_lines.clear()
         self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
         self.patience.reset()
@@ -506,7 +513,10 @@ class Executor:
         """Do with a failure what the rules of the task say; without one, end."""
         if failure.hand is None:
             return self.end_as_errored(failure)
-        return Settlement(self, failure, failure.hand).reach()
+        stops = Settlement(self, failure, failure.hand).reach()
+        if stops:
+            self._announce(failure.error)
+        return stops
 
     def go_on_behind(self) -> None:
         """Believe that an item that failed was seen to, now that it is committed."""
@@ -531,14 +541,30 @@ class Executor:
         self.claim.end(
             Status.ERRORED, reason=reason, error_at=place, item_attempts=0, **story
         )
-        # Our own errors say all there is to say, and a traceback may hold secrets.
-        is_plain = isinstance(error, UpkeepError) or self.secrets
-        logger.error(
-            "%s errored, %s items done. %s%s",
-            self.run,
-            self.run.done,
-            reason,
-            f"\n{story['traceback']}" if self.secrets else "",
-            exc_info=None if is_plain else error,
+        self.log_lines.clear()
+        report(
+            error,
+            run=self.run,
+            handled=False,
+            item=self.run.error_at,
+            sentence=f"{self.run} errored, {self.run.done} items done. {reason}",
+            secrets=self.secrets,
         )
+        self._announce(error)
         return True
+
+    # What others are told
+
+    def _announce_start(self) -> None:
+        """Call the hooks of a first start, or those that the last worker died over."""
+        with self.pacemaker.watching():
+            if self.claim.untold:
+                self._announce()
+            else:
+                announce_what_is_left_of(self.run)
+
+    def _announce(self, error: BaseException | None = None) -> None:
+        """Call the hooks and signals of the moves made here, which are committed."""
+        task = self.task if self.is_prepared else None
+        while self.claim.untold:
+            announce(self.claim.untold.pop(0), task=task, error=error)

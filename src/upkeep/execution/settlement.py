@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep import databases
 from upkeep.execution.failures import told, trustworthy
+from upkeep.execution.reporting import report
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of, payload_of
 from upkeep.runs.status import Status
 from upkeep.runs.words import duration
@@ -89,6 +90,7 @@ class Settlement:
                 item_attempts=attempts,
             )
         self.claim.write(*self.executor.log_lines, item_attempts=attempts)
+        self.run.logged += len(self.executor.log_lines)
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
         return self._rest(wait)
@@ -139,13 +141,18 @@ class Settlement:
             self._write_behind(**{verdict.counts_as: 1})
             if verdict.is_kept:
                 self._keep()
-        logger.log(
-            logging.ERROR if verdict.is_reported else logging.INFO,
-            "%s: %s counts as %s. %s",
-            self.run,
-            self.hand.name or "its step",
-            verdict.counts_as,
-            self._reason,
+        name = self.hand.name or "its step"
+        sentence = f"{self.run}: {name} counts as {verdict.counts_as}. {self._reason}"
+        if not verdict.is_reported:
+            logger.info("%s", sentence)
+            return
+        report(
+            self.failure.error,
+            run=self.run,
+            handled=True,
+            item=self.hand.name,
+            sentence=sentence,
+            secrets=self.executor.secrets,
         )
 
     def _keep(self) -> None:

@@ -10,7 +10,13 @@ from upkeep.runs.status import Status
 
 
 class Event(models.Model):
-    """Something that happened to a run."""
+    """
+    Something that happened to a run.
+
+    `cursor` is where it stopped, as it is: it may hold what is masked elsewhere.
+    `announce_at` is when others may call the hooks and signals of a move, should who
+    made it have died; None: they were called, or there are none.
+    """
 
     class Kind(models.TextChoices):
         """What an event tells of."""
@@ -27,6 +33,8 @@ class Event(models.Model):
     )
     text = models.TextField(_("text"), blank=True)
     actor = models.CharField(_("actor"), max_length=255, blank=True)
+    cursor = models.JSONField(_("cursor"), null=True, blank=True, editable=False)
+    announce_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     class Meta:
@@ -34,7 +42,8 @@ class Event(models.Model):
         ordering = ("id",)
         # The last moves are asked for by each look at a page, past all that was logged.
         indexes = [
-            models.Index(fields=["run", "kind", "id"], name="upkeep_event_moves")
+            models.Index(fields=["run", "kind", "id"], name="upkeep_event_moves"),
+            models.Index(fields=["announce_at"], name="upkeep_event_announce"),
         ]
         verbose_name = _("event")
         verbose_name_plural = _("events")

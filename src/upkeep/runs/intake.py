@@ -8,10 +8,8 @@ from django.contrib.auth import get_user_model
 
 from upkeep.databases import home, through_deadlocks, writing
 from upkeep.runs import slots, uploads
-from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
-from upkeep.runs.models import Run
-from upkeep.runs.status import Status
+from upkeep.runs.models import Run, announce_on_commit
 from upkeep.tasks import parameters
 
 if TYPE_CHECKING:
@@ -44,8 +42,9 @@ def _write(run: Run, order: Order, tell: Callable[[Run], object]) -> Run:
         _insert(run)
         Lease.objects.using(home()).create(run=run, token=run.lease_token)
         uploads.note(run)
-        run.tell(Event.Kind.MOVE, "", status=Status.ENQUEUED, actor=_name(order.by))
+        event = run.note_move(actor=_name(order.by))
         tell(run)
+        announce_on_commit(event)
     return run
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
-from django.db.models import CheckConstraint, Index, Q
+from django.db import models, transaction
+from django.db.models import CheckConstraint, F, Index, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from upkeep.conf import conf
 from upkeep.databases import Now, home, storable, through_deadlocks, writing
 from upkeep.exceptions import InvalidTransition
 from upkeep.port import port
 from upkeep.runs import slots
 from upkeep.runs.events import Event
 from upkeep.runs.querysets import RunQuerySet
-from upkeep.runs.status import ACTIVE, ENDED, HELD, WAITING, Status, sources_of
+from upkeep.runs.status import ACTIVE, ENDED, HELD, STOPS, WAITING, Status, sources_of
 from upkeep.tasks import registry
 
 if TYPE_CHECKING:
@@ -65,9 +66,18 @@ UNTHROTTLED = {"throttled_by": "", "throttled_reason": "", "throttled_since": No
 WISH_ATTEMPTS = 5
 
 
+# Log lines that one statement carries; the longest of them fit in what MariaDB takes.
+LINES_AT_ONCE = 200
+
+
 def new_token() -> str:
     """Return a token that no message and no worker has borne before."""
     return secrets.token_hex(16)
+
+
+def announce_on_commit(event: Event) -> None:
+    """Have the hooks and signals of a move called when it is committed."""
+    transaction.on_commit(lambda: port.announce(event), using=home(), robust=True)
 
 
 class Run(models.Model):
@@ -113,6 +123,8 @@ class Run(models.Model):
         _("stopped at"), max_length=255, blank=True, default="", db_default=""
     )
     traceback = models.TextField(_("traceback"), blank=True)
+
+    logged = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     # Who works on it
     lease_token = models.CharField(max_length=32, default=new_token, editable=False)
@@ -263,6 +275,7 @@ class Run(models.Model):
         fence: Q = Q(),
         actor: str = "",
         reason: str = "",
+        announce: Callable[[Event], object] = announce_on_commit,
         **changes: Any,
     ) -> bool:
         """
@@ -271,6 +284,7 @@ class Run(models.Model):
         The check and the move are one UPDATE: of two who move the run at once, one
         wins and the other is told by False. `sources` narrows the statuses that it
         may leave; `fence` names what else must hold, such as a worker's token.
+        `announce` is given the event of the move, to tell of it behind the commit.
         """
         row = Run.objects.using(home()).filter(
             fence, pk=self.pk, status__in=sources_of(target, sources)
@@ -287,21 +301,47 @@ class Run(models.Model):
             if moved:
                 # Only after the run's own row: the other order lets a person's wish
                 # die in a deadlock on MariaDB.
-                self.tell(
-                    Event.Kind.MOVE,
-                    reason,
-                    status=target,
-                    actor=storable(actor)[:255],
-                )
                 self.refresh_from_db(using=home())
+                event = self.note_move(actor=actor)
                 if target in WAITING:
                     port.call_worker(self)
+                announce(event)
         return bool(moved)
+
+    def note_move(self, *, actor: str, is_new: bool = True) -> Event:
+        """
+        Add to the story of the run that it has come into its status.
+
+        `is_new` says that there is something to announce, if anybody listens.
+        """
+        is_announced = is_new and port.is_listened_to(self)
+        return Event.objects.using(home()).create(
+            run=self,
+            kind=Event.Kind.MOVE,
+            status=self.status,
+            text=self.reason,
+            actor=storable(actor)[:255],
+            cursor=self.cursor if self.status in STOPS else None,
+            announce_at=timezone.now() + conf.LEASE if is_announced else None,
+        )
+
+    def keep_log(self, lines: list[str]) -> None:
+        """Keep at once what was logged outside of a chunk, and empty the list."""
+        if lines:
+            row = Run.objects.using(home()).filter(pk=self.pk)
+            row.update(logged=F("logged") + len(lines))
+            self.tell(Event.Kind.LOG, *lines)
+        self.logged += len(lines)
+        lines.clear()
 
     def tell(self, kind: Event.Kind, *texts: str, **fields: Any) -> None:
         """Add to the story of the run."""
         Event.objects.using(home()).bulk_create(
-            Event(run=self, kind=kind, text=storable(text), **fields) for text in texts
+            (
+                Event(run=self, kind=kind, text=storable(text), **fields)
+                for text in texts
+            ),
+            batch_size=LINES_AT_ONCE,
         )
 
 

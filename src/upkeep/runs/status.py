@@ -34,6 +34,9 @@ ENDED = frozenset(
     {Status.SUCCEEDED, Status.ERRORED, Status.CANCELLED, Status.DISCARDED}
 )
 
+# What a run stops in, with a place that is worth to be remembered.
+STOPS = frozenset(Status) - HELD - {Status.ENQUEUED}
+
 ACTIVE = frozenset(Status) - ENDED
 
 # From each status, the moves that a run can make. Any other is InvalidTransition.

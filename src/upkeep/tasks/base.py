@@ -298,11 +298,52 @@ class Task:
     def clean(self) -> None:
         """Raise ValidationError where the cleaned parameters do not fit together."""
 
+    # What a developer overrides to hear of a run; called when the move is committed,
+    # by the process that made it, and again by another if that one died meanwhile
+
+    def after_start(self) -> None:
+        """Hear that a worker has taken the run up for the first time."""
+
+    def after_pause(self) -> None:
+        """Hear that the run has stopped because a person wanted a pause."""
+
+    def after_interrupt(self) -> None:
+        """Hear that the run has stopped and will go on by itself."""
+
+    def after_cancel(self) -> None:
+        """Hear that a person has ended the run."""
+
+    def after_complete(self) -> None:
+        """Hear that the run has come to the end of its collection."""
+
+    def after_discard(self) -> None:
+        """Hear that a rule of the task has ended the run."""
+
+    def after_error(self, error: BaseException | None) -> None:
+        """
+        Hear that an error has stopped the run.
+
+        None is given where the worker died before it could tell; `self.run` knows
+        `error_class`, `error_message` and `error_at` then as well.
+        """
+
     # What a task can use
 
     def log(self, line: str) -> None:
-        """Add a line to the log of the run; it is kept if its chunk is."""
-        self.log_lines.append(masks.mask_text(str(line), self.secrets))
+        """
+        Add a line to the log of the run; it is kept if its chunk is.
+
+        Of one run no more are kept than `UPKEEP["LOG_LINES"]`.
+        """
+        logged = (self.run.logged if self.run else 0) + len(self.log_lines)
+        if conf.LOG_LINES is None or logged < conf.LOG_LINES:
+            text = masks.mask_text(str(line), self.secrets)
+            self.log_lines.append(databases.storable(text))
+        elif logged == conf.LOG_LINES:  # The mark makes it one more.
+            self.log_lines.append(
+                f"[The log is full: UPKEEP['LOG_LINES'] is {conf.LOG_LINES:,}. Lines "
+                "from here on are dropped.]"
+            )
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""The mail about a run that an error stopped, to the person who asked for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import send_mail
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+
+from upkeep.conf import conf
+from upkeep.tasks.reading import in_project_terms
+
+if TYPE_CHECKING:
+    from upkeep.runs.models import Run
+
+
+def tell_of_error(run: Run) -> None:
+    """Send the mail, if the project wants it and the person has an address."""
+    address = getattr(run.requested_by, "email", "")
+    if conf.MAIL_ON_ERROR and address:
+        with in_project_terms():
+            subject = _("%(task)s was stopped by an error") % {"task": run.task}
+            text = _text(run)
+        send_mail(subject, text, None, [address])
+
+
+def _text(run: Run) -> str:
+    """Say what stopped the run, where, and how far it came; its row has no secrets."""
+    facts = {
+        "run": run.pk,
+        "task": run.task,
+        "error": f"{run.error_class}: {run.error_message}",
+        "place": run.error_at,
+        "done": run.done,
+        "total": run.total,
+        "page": _page(run),
+    }
+    return "\n\n".join(paragraph % facts for paragraph in _paragraphs(run))
+
+
+def _paragraphs(run: Run) -> list[str]:
+    paragraphs = [_("Run %(run)s of %(task)s was stopped by an error:"), "%(error)s"]
+    if run.error_at:
+        paragraphs.append(_("It happened at: %(place)s"))
+    if run.total is None:
+        paragraphs.append(_("Items done: %(done)s"))
+    else:
+        paragraphs.append(_("Items done: %(done)s of %(total)s"))
+    paragraphs.append(_("It has kept its place. Resume it when the cause is mended."))
+    if _page(run):
+        paragraphs.append("%(page)s")
+    return paragraphs
+
+
+def _page(run: Run) -> str:
+    """Return the address of the run's page; a project may have no pages of ours."""
+    with suppress(ImproperlyConfigured, NoReverseMatch):
+        return urljoin(conf.BASE_URL, reverse("upkeep:run", args=[run.pk]))
+    return ""
