@@ -100,11 +100,17 @@ STATEMENTS = [
         "execution/test_kinds_of_walk.py::test_records_by_other_columns",
         "tasks/collections/test_keysets.py::TestColumns::test_end_with_the_key",
     ),
-    to_come(
+    better(
         "A15",
         "A task says under which conditions it waits.",
-        area="throttles",
-        missing="`throttle` is not built.",
+        "execution/test_throttling.py::TestAsked::test_by_a_method_with_the_parameters",
+        "execution/test_throttling.py::TestWaiting::"
+        "test_it_is_interrupted_at_its_place_and_tells_why",
+        ours=(
+            "The condition sees the parameters, tells why, and may be shared by "
+            "several tasks."
+        ),
+        heading="docs/how-to/throttle.md#A replica that is behind",
     ),
     better(
         "A16",
@@ -134,11 +140,17 @@ STATEMENTS = [
         "execution/test_interruption.py::TestWish::"
         "test_is_looked_for_once_a_chunk_and_not_at_each_item",
     ),
-    to_come(
+    better(
         "A20",
         "A task has hooks for what becomes of its run.",
-        area="hooks",
-        missing="`after_start` and the others are not built.",
+        "execution/test_announcements.py::TestEachMove::test_from_its_start_to_its_end",
+        "integration/test_hooks.py::"
+        "test_each_hook_is_called_wherever_the_worker_is_killed",
+        ours=(
+            "They are called at least once, behind the commit, and cannot break the "
+            "run."
+        ),
+        heading="docs/how-to/react.md#In the task: hooks",
     ),
     better(
         "A21",

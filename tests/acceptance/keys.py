@@ -37,8 +37,23 @@ STATEMENTS = {
     "VAL": "1-2 4-6 9",
 }
 
-# What it offers: tasks, collections, CSV files, parameters, masks.
-FEATURES = {"A": "1-28", "B": "1-19", "C": "1-14", "D": "1-18", "E": "1-4"}
+# What it offers: tasks, collections, CSV files, parameters, masks; throttles, hooks,
+# errors, events; the row of a run, starting it, working on it, settings.
+FEATURES = {
+    "A": "1-28",
+    "B": "1-19",
+    "C": "1-14",
+    "D": "1-18",
+    "E": "1-4",
+    "F": "1-9",
+    "G": "1-10",
+    "H": "1-21",
+    "I": "1-7",
+    "J": "1-20",
+    "K": "1-9",
+    "L": "1-14",
+    "O": "1-18",
+}
 
 
 def all_keys() -> Iterator[str]:

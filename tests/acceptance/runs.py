@@ -79,13 +79,17 @@ STATEMENTS = [
         "A class that is gone when an interrupted run goes on stops it with a reason.",
         "execution/test_executor.py::TestWhatIsGone::test_its_class",
     ),
-    to_come(
+    decided_otherwise(
         "JOB-19",
         "The next message is sent when the hooks of the stop are done, and once.",
+        "execution/test_announcements.py::"
+        "test_the_message_to_the_next_worker_is_sent_once_and_with_the_move",
         "execution/test_interruption.py::TestTimeBudget::"
         "test_it_is_interrupted_with_a_message_for_the_next_worker",
-        area="hooks",
-        missing="There are no hooks yet; that there is one message is shown.",
+        ours=(
+            "It is a part of the move, and hooks are called behind that: they keep no "
+            "worker waiting."
+        ),
     ),
     shown(
         "JOB-20",
@@ -172,11 +176,14 @@ STATEMENTS = [
         "A record that failed is told by its model and key alone.",
         "execution/test_failures.py::TestBadItem::test_the_items_before_it_are_kept",
     ),
-    to_come(
+    shown(
         "JOB-45",
         "Of several throttles each has its own wait, be it computed.",
-        area="throttles",
-        missing="`throttle` is not built.",
+        "execution/test_throttling.py::TestAsked::test_in_their_order_until_one_holds",
+        "tasks/test_throttles.py::TestAsked::"
+        "test_a_backoff_is_asked_for_anew_each_time",
+        "tasks/test_throttles.py::TestAsked::"
+        "test_a_backoff_may_be_a_method_of_an_object",
     ),
     shown(
         "JOB-47",
@@ -290,40 +297,49 @@ STATEMENTS = [
         "runs/test_status.py::TestWish::"
         "test_to_resume_an_error_forgets_the_error_and_keeps_the_place",
     ),
-    to_come(
+    shown(
         "RUN-09",
         "The hook of an interruption is called.",
-        area="hooks",
-        missing="`after_interrupt` is not built.",
+        "execution/test_announcements.py::TestEachMove::test_that_lets_go",
+        "execution/test_announcements.py::TestEachMove::test_when_its_time_is_up",
     ),
-    to_come(
+    better(
         "RUN-10",
         "The hook and the signal of success come, with all there is to know.",
-        area="hooks",
-        missing="`after_complete` and `run_succeeded` are not built.",
+        "execution/test_announcements.py::TestEachMove::test_from_its_start_to_its_end",
+        "execution/test_announcements.py::test_numbers_and_status_are_fresh",
+        "integration/test_hooks.py::"
+        "test_each_hook_is_called_wherever_the_worker_is_killed",
+        ours=(
+            "They come behind the commit, with the run as it then is, though its "
+            "worker be killed."
+        ),
+        heading="docs/how-to/react.md#What is promised",
     ),
-    to_come(
+    shown(
         "RUN-11",
         "The hook and the signal of a cancel come.",
-        area="hooks",
-        missing="`after_cancel` and `run_cancelled` are not built.",
+        "execution/test_announcements.py::TestEachMove::"
+        "test_by_a_worker_that_a_person_stops",
+        "execution/test_announcements.py::TestEachMove::"
+        "test_by_a_person_where_no_worker_holds_it",
     ),
-    to_come(
+    shown(
         "RUN-13",
         "A cancel that meets an interruption wins, and its hook alone is called.",
+        "execution/test_announcements.py::TestCancel::"
+        "test_that_meets_an_interruption_is_told_alone",
         "execution/test_interruption.py::TestWish::"
         "test_that_comes_while_the_worker_lets_go_is_granted",
-        area="hooks",
-        missing="That it wins is shown, `after_cancel` is not built.",
     ),
-    to_come(
+    shown(
         "RUN-14",
         "A cancel that meets the end comes too late, and the hook of success is "
         "called.",
+        "execution/test_announcements.py::TestCancel::"
+        "test_that_meets_the_end_is_too_late",
         "execution/test_interruption.py::TestWish::"
         "test_during_the_last_item_the_run_has_succeeded",
-        area="hooks",
-        missing="That it is too late is shown, `after_complete` is not built.",
     ),
     better(
         "RUN-16",
@@ -334,17 +350,21 @@ STATEMENTS = [
         ),
         heading="docs/explanation.md#Every write carries the token",
     ),
-    to_come(
+    shown(
         "RUN-18",
         "The hook and the signal of an error come, with the error.",
-        area="hooks",
-        missing="`after_error` and `run_errored` are not built.",
+        "execution/test_announcements.py::TestEachMove::test_by_an_error",
+        "execution/test_announcements.py::TestWhatIsLeft::"
+        "test_the_error_itself_is_gone",
     ),
-    to_come(
+    better(
         "RUN-19",
         "A hook of an error that fails itself changes nothing.",
-        area="hooks",
-        missing="`after_error` is not built.",
+        "execution/test_announcements.py::TestFailing::"
+        "test_one_of_an_error_leaves_the_error_that_stopped_the_run",
+        "execution/test_announcements.py::TestFailing::test_it_tells_no_secret",
+        ours="What it raises is not swallowed: it is reported, as that of any hook.",
+        heading="docs/how-to/react.md#What is promised",
     ),
     shown(
         "RUN-20",
@@ -503,11 +523,11 @@ STATEMENTS = [
         ours="The sweep takes whoever is held by a silent worker, and nobody else.",
         heading="docs/reference.md#Runs",
     ),
-    to_come(
+    shown(
         "RUN-54",
         "The hook of a cancel is called for a paused run too.",
-        area="hooks",
-        missing="`after_cancel` is not built.",
+        "execution/test_announcements.py::TestEachMove::"
+        "test_by_a_person_where_no_worker_holds_it",
     ),
     no_counterpart(
         "RUN-55",
@@ -522,12 +542,11 @@ STATEMENTS = [
         "What is enqueued cannot be enqueued again.",
         "runs/test_status.py::TestWish::test_is_granted_or_refused",
     ),
-    to_come(
+    shown(
         "RUN-57",
         "A new run is enqueued, and the signal of it comes.",
+        "execution/test_announcements.py::TestEachMove::test_from_its_start_to_its_end",
         "runs/test_intake.py::TestWrite::test_begins_the_story",
-        area="hooks",
-        missing="That it is enqueued is shown, `run_enqueued` is not built.",
     ),
     shown(
         "RUN-59",

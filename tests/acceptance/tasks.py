@@ -4,7 +4,6 @@ from tests.acceptance.statements import (
     better,
     no_counterpart,
     shown,
-    to_come,
 )
 
 STATEMENTS = [
@@ -65,17 +64,19 @@ STATEMENTS = [
         "A task without a collection says what to write.",
         "tasks/test_base.py::TestWithoutAQueue::test_what_was_not_written_says_so",
     ),
-    to_come(
+    shown(
         "TSK-12",
         "A task has no throttles unless it says so, and inherits those of its parents.",
-        area="throttles",
-        missing="`throttle` is not built.",
+        "execution/test_throttling.py::TestAsked::test_one_that_lets_go_costs_no_query",
+        "tasks/test_throttles.py::TestCollected::"
+        "test_those_of_a_subclass_before_those_of_its_parents",
+        "tasks/test_throttles.py::TestCollected::"
+        "test_a_subclass_that_adds_some_changes_no_parent",
     ),
-    to_come(
+    shown(
         "TSK-13",
         "A throttle waits for a while that it need not name.",
-        area="throttles",
-        missing="`throttle` is not built.",
+        "tasks/test_throttles.py::TestAsked::test_true_lets_it_wait_for_the_backoff",
     ),
     shown(
         "TSK-15",

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import commands, features, pages, runs, tasks
+from tests.acceptance import (
+    commands,
+    features,
+    pages,
+    reactions,
+    records,
+    runs,
+    tasks,
+)
 from tests.acceptance.keys import all_keys
 from tests.acceptance.statements import State, Statement
 
@@ -24,25 +32,20 @@ MAP = [
     *runs.STATEMENTS,
     *pages.STATEMENTS,
     *features.STATEMENTS,
+    *reactions.STATEMENTS,
+    *records.STATEMENTS,
 ]
 
 # Change a number here only with the map. What is still to come can only become less.
 COUNTS = {
-    State.SHOWN: 212,
-    State.BETTER: 39,
-    State.DECIDED_OTHERWISE: 7,
-    State.TO_COME: 31,
-    State.NO_COUNTERPART: 11,
+    State.SHOWN: 267,
+    State.BETTER: 80,
+    State.DECIDED_OTHERWISE: 27,
+    State.TO_COME: 19,
+    State.NO_COUNTERPART: 15,
 }
 
-AREAS = {
-    "downloads",
-    "generator",
-    "hooks",
-    "metadata",
-    "staleness",
-    "throttles",
-}
+AREAS = {"downloads", "generator", "metadata", "staleness"}
 
 # What a line of each state has to say beside its law.
 SAYS: dict[State, set[str]] = {

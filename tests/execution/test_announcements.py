@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
@@ -14,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 
+from tests.dispatch.queue import messages
 from tests.execution.story import go_on, log_of, resume
 from tests.execution.test_masks import SECRET, assert_nothing_is_told
 from tests.execution.test_reporting import Reports, reports
@@ -21,7 +23,7 @@ from tests.registering import registered
 from tests.runs.stages import claim
 from tests.testapp.clock import clock
 from tests.testapp.maintenance import Numbers
-from upkeep import Job, Task, parameter, signals
+from upkeep import Job, Task, parameter, signals, throttle
 from upkeep.databases import Now
 from upkeep.dispatch.recovery import Swept, sweep
 from upkeep.exceptions import MaskedError
@@ -173,11 +175,36 @@ class TestEachMove:
             *("after_start", "run_started", "after_interrupt", "run_interrupted"),
         ]
 
+    def test_that_a_throttle_wants(self, known: Known, heard: list[str]) -> None:
+        @known
+        class Gated(Trial):
+            @throttle(backoff=timedelta(minutes=1))
+            def busy(self) -> bool:
+                return True
+
+        work_at(Gated.enqueue())
+        assert heard[3:] == ["after_interrupt", "run_interrupted"]
+        assert GIVEN[-2][0].run.throttled_by == "busy"
+
+    def test_when_its_time_is_up(self, known: Known, heard: list[str]) -> None:
+        @known
+        class Short(Trial):
+            time_budget = timedelta(microseconds=1)
+            chunk = timedelta(microseconds=1)
+
+        work_at(Short.enqueue())
+        assert heard[3:] == ["after_interrupt", "run_interrupted"]
+
     def test_that_discards(self, heard: list[str]) -> None:
         take(Trial.enqueue()).end(Status.DISCARDED)
         long_after()
         sweep()
         assert heard[-2:] == ["after_discard", "run_discarded"]
+
+
+def work_at(run: Run) -> None:
+    """Be the one worker that reads the run's message."""
+    execute(run.pk, run.lease_token)
 
 
 def executor_told_to_stop(run: Run) -> None:
@@ -205,12 +232,62 @@ def test_a_pause_taken_back_is_told_as_a_resume(heard: list[str]) -> None:
     assert heard == ["run_resumed"]
 
 
+class TestCancel:
+    """The hook is chosen by what became of the run, and not by what was wanted."""
+
+    def test_that_meets_an_interruption_is_told_alone(self, heard: list[str]) -> None:
+        held = take(run := Trial.enqueue())
+        run.cancel()
+        held.let_go(reason="A deploy.")
+        long_after()
+        sweep()
+        assert heard[2:] == ["after_cancel", "run_cancelled"]
+
+    def test_that_meets_the_end_is_too_late(self, heard: list[str]) -> None:
+        held = take(run := Trial.enqueue())
+        run.cancel()
+        held.end(Status.SUCCEEDED)
+        long_after()
+        sweep()
+        assert heard[2:] == ["after_complete", "run_succeeded"]
+
+
+def test_the_message_to_the_next_worker_is_sent_once_and_with_the_move(
+    known: Known,
+) -> None:
+    """A hook that takes long, or kills its worker, keeps nobody waiting."""
+
+    @known
+    class Looks(Trial):
+        def after_interrupt(self) -> None:
+            GIVEN.append(messages())
+
+    run = Looks.enqueue()
+    first = messages()
+    executor_told_to_stop(run)
+    run.refresh_from_db()
+    (seen,) = [given for given in GIVEN if isinstance(given, list)]
+    assert seen == [*first, [run.pk, run.lease_token]] == messages()
+
+
 def test_numbers_and_status_are_fresh() -> None:
     Trial.run_now()
     assert [given[1:3] for given in GIVEN] == [
         *[("enqueued", 0), ("running", 0), ("running", 0)],
         *[("succeeded", 3), ("succeeded", 3)],
     ]
+
+
+def test_the_time_is_that_behind_the_move() -> None:
+    told = []
+
+    def note(run: Run, **given: Any) -> None:
+        told.append(run.time_running)
+
+    with connected(signals.run_succeeded, note):
+        run = Trial.run_now()
+    assert told == [run.time_running]
+    assert run.time_running >= timedelta(seconds=20)  # Of each item it is ten.
 
 
 def test_a_hook_far_from_a_worker_has_the_stored_parameters() -> None:
@@ -251,6 +328,19 @@ class TestFailing:
         ((error, context),) = reports
         assert isinstance(error, OSError)
         assert (context["done"], context["handled"]) == (3, False)
+
+    def test_one_of_an_error_leaves_the_error_that_stopped_the_run(
+        self, heard: list[str], reports: Reports, known: Known
+    ) -> None:
+        @known
+        class Fails(Trial):
+            def after_error(self, error: BaseException | None) -> None:
+                raise OSError("no network")
+
+        run = Fails.run_now(up_to=1)
+        assert (run.status, run.error_message) == (Status.ERRORED, "2 is too much")
+        assert heard[-1] == "run_errored"
+        assert [type(error) for error, _ in reports] == [ValueError, OSError]
 
     def test_a_receiver_keeps_none_of_the_others(
         self, heard: list[str], reports: Reports, caplog: pytest.LogCaptureFixture

@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 from django.db import connections
+from pytest_django import Settings
 
 from tests.dispatch.queue import messages
 from tests.execution.story import effects, go_on, once
@@ -214,6 +215,24 @@ class TestTimeBudget:
         assert (run.status, run.done) == (Status.INTERRUPTED, 4)
         assert run.reason == "Its time was up; it goes on with the next message."
         assert messages()[-1] == [run.pk, run.lease_token]
+
+    @pytest.mark.parametrize(
+        ("of_the_task", "done"),
+        [(None, 2), (timedelta(seconds=35), 4), (timedelta(seconds=5), 1)],
+    )
+    def test_that_of_the_task_comes_before_that_of_the_settings(
+        self,
+        task: type[Task],
+        settings: Settings,
+        of_the_task: timedelta | None,
+        done: int,
+    ) -> None:
+        task.time_budget = of_the_task
+        settings.UPKEEP = {"TIME_BUDGET": timedelta(seconds=15)}
+        run = task.enqueue()
+        executor.execute(run.pk, run.lease_token)
+        run.refresh_from_db()
+        assert (run.status, run.done) == (Status.INTERRUPTED, done)
 
     def test_it_goes_on_with_message_after_message(self, task: type[Task]) -> None:
         run = task.enqueue()

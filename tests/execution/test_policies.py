@@ -472,6 +472,15 @@ class TestDeadLetters:
         assert (letter.item, letter.payload) == ("item 1", None)
 
 
+def test_an_error_of_the_collection_is_no_item_s(faulty: Callable[..., Any]) -> None:
+    def collection(self: Any) -> Any:
+        raise ValueError("no collection")
+
+    run = faulty(Discard(Exception), bad=set(), collection=collection).run_now()
+    assert counts(run) == (Status.ERRORED, 0, 0, 0)
+    assert run.error_message == "no collection"
+
+
 def test_a_rule_that_raises_itself_ends_the_run(faulty: Callable[..., Any]) -> None:
     def wait(attempt: int) -> timedelta:
         raise RuntimeError("no idea")

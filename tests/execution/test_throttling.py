@@ -370,10 +370,12 @@ class TestWishes:
             return gate.done[-1] == 5
 
         run = gated(Gate(say, backoff=wait)).enqueue()
+        sent = messages()
         advance(run, to_the_end=to_the_end)
         assert (run.status, run.done) == (status, 5)
         assert (run.throttled_by, run.run_after) == ("", None)
         assert run.reason == ""
+        assert messages() == sent
 
     def test_a_worker_that_is_told_to_stop_leaves_it_to_the_next(
         self, gated: Any

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from tests.runs.stages import claim, run_in
 from tests.testapp.maintenance import CountUp, Numbers
@@ -40,6 +41,20 @@ class TestRun:
     def test_newest_comes_first(self) -> None:
         runs = [Numbers.enqueue() for _ in range(3)]
         assert list(Run.objects.all()) == runs[::-1]
+
+    def test_of_a_task_in_a_status_is_found_by_an_index(self) -> None:
+        Run.objects.bulk_create(
+            Run(
+                task=f"testapp.{n % 13}",
+                status=Status.PAUSED if n % 11 else Status.ENQUEUED,
+            )
+            for n in range(2000)
+        )
+        if connection.vendor == "postgresql":  # It goes by what it knows of the rows.
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE upkeep_run")
+        found = Run.objects.filter(task="testapp.7", status=Status.ENQUEUED)
+        assert "upkeep_run_task" in found.order_by().explain()
 
     def test_outlives_the_one_who_asked_for_it(self) -> None:
         user = User.objects.create(username="anna")
