@@ -23,7 +23,7 @@ from upkeep.tasks.values import from_json
 PAGE_BYTES = 2 << 20
 
 # So many records of a page are weighed, to know how many the next one may hold.
-WEIGHED = 20
+WEIGHED = 8
 
 
 class RecordsCollection(Collection[Any]):
