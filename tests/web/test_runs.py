@@ -211,7 +211,8 @@ class TestPolls:
         self, client: Client, status: Status, name: str
     ) -> None:
         run = run_in(status, Numbers)
-        Run.objects.update(requested_by=user())
+        Run.objects.update(requested_by=user(), failed=1)
+        run.dead_letters.create(item="the third one", error_class="builtins.KeyError")
         for _ in range(60):
             run.tell(Event.Kind.LOG, "A line.")
         with CaptureQueriesContext(connection) as queries:
