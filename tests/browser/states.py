@@ -296,6 +296,18 @@ def with_dead_letters() -> str:
     return page_of(run)
 
 
+def throttled() -> str:
+    return page_of(
+        run_in(
+            Status.INTERRUPTED,
+            throttled_by="replica_is_behind",
+            throttled_reason="40 s behind the primary.",
+            throttled_since=ago(minutes=3),
+            run_after=ago(minutes=-1),
+        )
+    )
+
+
 def with_parameters() -> str:
     run = run_in(
         Status.RUNNING,
@@ -399,6 +411,7 @@ STATES = [
     State(name="run-may_not_steer", make=run_page(Status.RUNNING), may=SEE),
     State(name="run-long_log", make=long_log),
     State(name="run-result", make=with_result),
+    State(name="run-throttled", make=throttled),
     State(name="run-dead_letters", make=with_dead_letters),
     State(name="run-parameters", make=with_parameters),
     State(name="run-unknown_total", make=unknown_total),
