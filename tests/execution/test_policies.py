@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
 from tests.execution.story import effects, log_of, once, resume
@@ -17,6 +17,7 @@ from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Document, Effect, Item
 from upkeep import Batches, Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
 from upkeep.execution import executor
+from upkeep.execution.settlement import Settlement
 from upkeep.models import DeadLetter, Run
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
@@ -479,6 +480,24 @@ def test_an_error_of_the_collection_is_no_item_s(faulty: Callable[..., Any]) -> 
     run = faulty(Discard(Exception), bad=set(), collection=collection).run_now()
     assert counts(run) == (Status.ERRORED, 0, 0, 0)
     assert run.error_message == "no collection"
+
+
+@pytest.mark.parametrize("bad", [MIDDLE, LAST])
+def test_a_commit_whose_answer_is_lost_counts_once(
+    faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    """The item is behind the run already when the worker hears of an error."""
+    pass_over, answers = Settlement._pass_over, [InterfaceError("the line went dead")]
+
+    def lose_the_answer(self: Settlement, verdict: Any) -> None:
+        pass_over(self, verdict)
+        if answers:
+            raise answers.pop()
+
+    monkeypatch.setattr(Settlement, "_pass_over", lose_the_answer)
+    run = faulty(Quarantine(ValueError), bad={bad}).run_now()
+    assert counts(run) == (Status.SUCCEEDED, 19, 1, 0)
+    assert run.dead_letters.count() == 1
 
 
 def test_a_rule_that_raises_itself_ends_the_run(faulty: Callable[..., Any]) -> None:
