@@ -17,6 +17,7 @@ from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Document, Effect, Item
 from upkeep import Batches, Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
 from upkeep.execution import executor
+from upkeep.execution.claim import Claim
 from upkeep.execution.settlement import Settlement
 from upkeep.models import DeadLetter, Run
 from upkeep.runs.progress import Progress
@@ -407,6 +408,19 @@ class TestJobs:
         if run.status == Status.DISCARDED:
             assert run.reason == "ValueError: bad"
         assert DeadLetter.objects.count() == isinstance((rules or [0])[-1], Quarantine)
+
+    def test_is_discarded_together_with_its_count(
+        self, failing: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker that dies between the two would leave a run that succeeds."""
+
+        def die(*args: Any, **kwargs: Any) -> None:
+            raise AssertionError("there is nothing left to be written")
+
+        monkeypatch.setattr(Claim, "end", die)
+        assert counts(failing(Discard(ValueError)).run_now()) == (
+            *(Status.DISCARDED, 0, 0, 1),
+        )
 
     def test_skip_discards_it(self, failing: Any) -> None:
         run = failing(error=Skip("nothing to report")).run_now()

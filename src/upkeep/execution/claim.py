@@ -117,14 +117,18 @@ class Claim:
     def end(self, target: Status, *, reason: str = "", **changes: Any) -> None:
         """Make the worker's last move. Raises LeaseLost."""
         with self.transaction():
-            if not self.run.move_to(
-                target,
-                fence=self._fence(),
-                reason=reason,
-                announce=self.untold.append,
-                **changes,
-            ):
-                raise LeaseLost(f"{self.run} was taken over by another worker.")
+            self.move(target, reason=reason, **changes)
+
+    def move(self, target: Status, *, reason: str = "", **changes: Any) -> None:
+        """Make the last move in the transaction that is open. Raises LeaseLost."""
+        if not self.run.move_to(
+            target,
+            fence=self._fence(),
+            reason=reason,
+            announce=self.untold.append,
+            **changes,
+        ):
+            raise LeaseLost(f"{self.run} was taken over by another worker.")
 
     def let_go(self, *, reason: str = "", **changes: Any) -> bool:
         """

@@ -434,7 +434,8 @@ class Executor:
         self._renew(error)
         self.chunk = Chunk(cursor=self.run.cursor)
         if failure and self.run.cursor != place and databases.is_passing(error):
-            return self.go_on_behind()  # It was seen to, and only the answer was lost.
+            self.go_on_behind()  # It was seen to, and only the answer was lost.
+            return
         if databases.is_passing(error):
             goes_on = self._wait_and_try_again(chunk)
         elif self.run.cursor != place:

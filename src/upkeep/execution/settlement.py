@@ -22,6 +22,7 @@ from upkeep.tasks.policies import Again, Case, HandOver, PassOver, judge
 if TYPE_CHECKING:
     from upkeep.execution.executor import Executor
     from upkeep.execution.failures import Failure, Hand
+    from upkeep.tasks.collections.base import Cursor
     from upkeep.tasks.policies import Rule
 
 logger = logging.getLogger("upkeep")
@@ -57,11 +58,10 @@ class Settlement:
                 return self._try_again(verdict.wait)
             case HandOver():
                 self._hand_over(rule, verdict.method)
-                return self._go_on(Status.SUCCEEDED)
+                return self._go_on()
             case PassOver():
                 self._pass_over(verdict)
-                ends = self.is_job and verdict.discards_job
-                return self._go_on(Status.DISCARDED if ends else Status.SUCCEEDED)
+                return self._go_on()
 
     def _case(self) -> Case:
         return Case(
@@ -135,12 +135,16 @@ class Settlement:
 
     def _pass_over(self, verdict: PassOver) -> None:
         """Go on behind the item, and keep it where that is wanted."""
+        place = self.run.cursor
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
             self._write_behind(**{verdict.counts_as: 1})
+            if self.is_job and verdict.discards_job:
+                # Not behind the commit: who died between would leave it to succeed.
+                self.claim.move(Status.DISCARDED, reason=self._reason)
             if verdict.is_kept:
-                self._keep()
+                self._keep(place)
         name = self.hand.name or "its step"
         sentence = f"{self.run}: {name} counts as {verdict.counts_as}. {self._reason}"
         if not verdict.is_reported:
@@ -155,14 +159,14 @@ class Settlement:
             secrets=self.executor.secrets,
         )
 
-    def _keep(self) -> None:
+    def _keep(self, place: Cursor | None) -> None:
         """Make a dead letter of the item."""
         error, secrets = self.failure.error, self.executor.secrets
         DeadLetter.objects.using(databases.home()).create(
             run=self.run,
             item=databases.storable(self.hand.name)[:255],
             payload=mask_value(payload_of(self.hand.item), secrets),
-            cursor=self.run.cursor,
+            cursor=place,
             attempts=self.failure.attempts,
             fingerprint=fingerprint_of(error),
             **told(error, secrets),
@@ -183,11 +187,11 @@ class Settlement:
             **changes,
         )
 
-    def _go_on(self, end: Status) -> bool:
+    def _go_on(self) -> bool:
         """Go on behind the item, or end where it was the last; tell which."""
         self.executor.go_on_behind()
+        if self.hand.is_last and self.run.is_active:
+            self.claim.end(Status.SUCCEEDED)
         if self.hand.is_last:
-            reason = "" if end is Status.SUCCEEDED else self._reason
-            self.claim.end(end, reason=reason)
-            logger.info("%s is %s.", self.run, end)
+            logger.info("%s is %s.", self.run, self.run.status)
         return self.hand.is_last
