@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ Undoable = Callable[[], AbstractContextManager[object]]
 BLOCK = 0.02  # seconds
 
 # So many items are passed over in one chunk: each is kept in memory until its end.
-MOST_PASSED_OVER = 500
+MOST_PASSED_OVER = 100
 
 
 @dataclass(slots=True)
@@ -67,51 +67,32 @@ class Chunk:
 
 @dataclass(slots=True)
 class Block:
-    """Items of a page that are done, or undone, together."""
+    """Items of a page, from a place of it on, that are done or undone together."""
 
-    items: list[Any]
+    page: Page[Any]
+    start: int
     lines: int  # of the log, before it.
     begun: float
     done: int = 0
     skipped: int = 0
     is_complete: bool = False  # process() has returned for all that were begun.
 
-
-class Stretch:
-    """
-    The blocks of a page: where the next one begins, and where it has to end.
-
-    After an error at place k of a block the k items before it are one block, and then
-    the item is alone. Where it is not known which item it was, blocks are halved.
-    """
-
-    def __init__(self, page: Page[Any]) -> None:
-        self.page = page
-        self.here = 0
-        self.suspect = -1  # The place of an item that was seen to fail among others.
-        self._ends = [len(page.items)]
+    def items(self) -> Sequence[Any]:
+        """Return the items from its start on."""
+        return self.page.items[self.start :] if self.start else self.page.items
 
     @property
-    def is_left(self) -> bool:
-        """Tell whether there are items before its end."""
-        return self.here < len(self.page.items)
+    def is_spent(self) -> bool:
+        """Tell whether the page ends where the block came to: no item was in hand."""
+        return self.start + self.done == len(self.page.items)
 
-    def items(self) -> list[Any]:
-        """Return the items of the next block."""
-        while self._ends[-1] <= self.here:
-            self._ends.pop()
-        return list(self.page.items[self.here : self._ends[-1]])
 
-    def close_in(self, block: Block) -> bool:
-        """Have the next blocks close in on what failed; tell whether it is alone."""
-        if block.is_complete:
-            if block.done == 1:
-                return True
-            self._ends += [self.here + block.done, self.here + block.done // 2]
-        elif block.done:
-            self.suspect = self.here + block.done
-            self._ends += [self.suspect + 1, self.suspect]
-        return not block.done
+class _Unsettled(Exception):
+    """A record of a batch failed, and its rules want more than to pass it over."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class Walker:
@@ -138,22 +119,29 @@ class Walker:
         """
         self.chunk, self.seconds = chunk, seconds
         self.undoable = undoable
-        self.begun = now = monotonic()
+        self.suspect = -1  # The place of an item that was seen to fail among others.
+        self.ends: list[int] = []  # Where the next pages have to end, the last first.
+        self.begun = monotonic()
         first: Hand | None = None
-        while size := self.pace.page(
-            chunk.items, spent=now - self.begun, left=self.deadline - now
-        ):
+        while size := self._page_size():
             before, page = chunk.items, self.collection.page(chunk.cursor, size)
             if first is None and page.items:
                 first = self._hand(page, 0)
             self._process(page)
-            now = monotonic()
             chunk.in_whole_pages = chunk.items - before == len(page.items)
             chunk.is_last = page.last and chunk.in_whole_pages
             if chunk.is_last or self._is_over():
                 break
         chunk.hand = first if chunk.items == 1 else None
         chunk.is_worked = True
+
+    def _page_size(self) -> int:
+        """Return how many items to fetch next; 0 where the chunk is full."""
+        items, now = self.chunk.items, monotonic()
+        size = self.pace.page(items, spent=now - self.begun, left=self.deadline - now)
+        while self.ends and self.ends[-1] <= items:
+            self.ends.pop()
+        return min(size, self.ends[-1] - items) if self.ends else size
 
     @property
     def deadline(self) -> float:
@@ -169,24 +157,25 @@ class Walker:
     # Blocks
 
     def _process(self, page: Page[Any]) -> None:
-        """Process the items of a page until the chunk is over."""
-        stretch = Stretch(page)
-        while stretch.is_left:
-            block = Block(stretch.items(), len(self.task.log_lines), monotonic())
+        """Process the items of a page until the chunk is over, or a block is undone."""
+        place = 0
+        while place < len(page.items):
+            block = Block(page, place, len(self.task.log_lines), monotonic())
             try:
                 with self.undoable() if self.undoable else nullcontext():
                     self._run(block)
             except BaseException as error:  # whatever a task may raise
-                if not self._is_survivable(error):
-                    self._give_up(block, stretch)
+                # A signal may come behind the last item.
+                is_item_s = block.is_complete or not block.is_spent
+                if not is_item_s or not self._is_survived(error):
+                    self._give_up(block)
                     raise
-                self._undo(block, stretch)
-                if stretch.close_in(block):
-                    self._see_to(error, stretch)
-                else:  # What it logged will be said once more.
-                    del self.task.log_lines[block.lines :]
+                if not self._is_found(block):
+                    return  # What process() made of the records is not to be built on.
+                place = self._see_to(error, block)
             else:
-                self._keep(block, stretch)
+                self._keep(block)
+                place += block.done
             if self._is_over():
                 return
 
@@ -196,7 +185,7 @@ class Walker:
         deadline = min(self.deadline, block.begun + self.block_seconds)
         done = 0
         try:
-            for item in block.items:
+            for item in block.items():
                 try:
                     process(item)
                 except Skip as skip:
@@ -218,23 +207,14 @@ class Walker:
             name = self._name(item, self.chunk.items + block.done)
             self.task.log(f"Skipped {name}: {reason}")
 
-    def _keep(self, block: Block, stretch: Stretch) -> None:
+    def _keep(self, block: Block) -> None:
         """Count the items of a block that are done."""
         if block.done:
             self.chunk.items += block.done
             self.chunk.skipped += block.skipped
-            stretch.here += block.done
-            self.chunk.cursor = stretch.page.cursor_after(stretch.here - 1)
+            self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
 
-    def _undo(self, block: Block, stretch: Stretch) -> None:
-        """Forget a block that was undone; without a transaction, its items are done."""
-        if not self.undoable:
-            self._keep(block, stretch)
-            block.done = 0
-        else:
-            self.begun += monotonic() - block.begun  # Time for the same once more.
-
-    def _is_survivable(self, error: BaseException) -> bool:
+    def _is_survived(self, error: BaseException) -> bool:
         """Tell whether the chunk can go on as if the block had never been."""
         if isinstance(error, TransactionEnded | LeaseLost) or is_passing(error):
             return False
@@ -243,21 +223,48 @@ class Walker:
         # Where even the savepoint was gone, Django has marked what is around it.
         return not (self.undoable and connections[self.executor.alias].needs_rollback)
 
-    def _give_up(self, block: Block, stretch: Stretch) -> None:
+    def _give_up(self, block: Block) -> None:
         """Note how far the chunk came that ends with its block."""
-        if block.done < len(block.items):  # A signal may come behind the last one.
-            place = stretch.here + block.done
-            self.chunk.hand = self._hand(stretch.page, place, ahead=block.done)
-        self._keep(block, stretch)
+        if not block.is_spent:
+            place = block.start + block.done
+            self.chunk.hand = self._hand(block.page, place, ahead=block.done)
+        self._keep(block)
         self.chunk.is_worked = block.is_complete
 
     # Items that fail
 
-    def _see_to(self, error: BaseException, stretch: Stretch) -> None:
-        """Pass the next item over; what is more than that is left to be settled."""
-        was_seen = stretch.suspect == stretch.here
+    def _is_found(self, block: Block) -> bool:
+        """
+        Tell whether the item that failed was alone; otherwise close in on it.
+
+        The items before it are done again, and then it alone. Where it is not known
+        which item it was, blocks are halved.
+        """
+        if not self.undoable:
+            self._keep(block)
+            block.start, block.done = block.start + block.done, 0
+            return True
+        self.begun += monotonic() - block.begun  # Time for the same once more.
+        if block.done == int(block.is_complete):
+            return True
+        reached = self.chunk.items + block.done
+        if block.is_complete:
+            self.ends += [reached, self.chunk.items + block.done // 2]
+        else:
+            self.suspect = reached
+            self.ends += [reached + 1, reached]
+        del self.task.log_lines[block.lines :]
+        return False
+
+    def _see_to(self, error: BaseException, block: Block) -> int:
+        """
+        Pass the item over, or leave it to be settled, where more than that is to do.
+
+        Returns the place on the page at which to go on.
+        """
+        was_seen = self.chunk.items == self.suspect
         before = 0 if self.chunk.items else self.run.item_attempts
-        hand = self._hand(stretch.page, stretch.here)
+        hand = self._hand(block.page, block.start)
         failure = Failure(
             error=error,
             place=hand.name,
@@ -265,11 +272,15 @@ class Walker:
             attempts=(before or int(was_seen)) + 1,
             rules=self.rules,
         )
-        if verdict := self._verdict(failure):
-            self._pass_over(failure, hand, verdict)
-            stretch.here += 1
-        else:
+        verdict = self._verdict(failure)
+        if verdict is None:
             self.chunk.failure = failure
+        elif halves := self.collection.halves(hand.item):
+            self._process_by_halves(halves, failure, hand)
+        else:
+            found = PassedOver(failure, hand, verdict, place=self.chunk.cursor)
+            self._pass_over(hand, found)
+        return block.start + 1
 
     def _verdict(self, failure: Failure) -> PassOver | None:
         """Return how an item is passed over, if that is what its rules say."""
@@ -287,16 +298,70 @@ class Walker:
             return None
         return verdict if isinstance(verdict, PassOver) else None
 
-    def _pass_over(self, failure: Failure, hand: Hand, verdict: PassOver) -> None:
+    def _pass_over(self, hand: Hand, *found: PassedOver) -> None:
         """Count an item that failed, to be written with the chunk."""
         chunk = self.chunk
-        chunk.passed_over.append(PassedOver(failure, hand, verdict, place=chunk.cursor))
+        chunk.passed_over += found
         chunk.items += 1
         chunk.cursor = hand.after
-        if verdict.counts_as == "failed":
+        counts_as = {each.verdict.counts_as for each in found}
+        if "failed" in counts_as:
             chunk.failed += 1
-        else:
+        elif counts_as:
             chunk.skipped += 1
+
+    # Batches
+
+    def _process_by_halves(
+        self, halves: Sequence[Any], failure: Failure, hand: Hand
+    ) -> None:
+        """Have the good records of a batch done, and pass over those that fail."""
+        lines = len(self.task.log_lines)
+        try:
+            with self.undoable() if self.undoable else nullcontext():
+                found = list(self._poison_in(halves, failure, hand))
+        except _Unsettled as unsettled:
+            del self.task.log_lines[lines:]
+            self.chunk.failure = unsettled.failure
+        else:
+            self._pass_over(hand, *found)
+
+    def _poison_in(
+        self, halves: Sequence[Any], failure: Failure, hand: Hand
+    ) -> Iterator[PassedOver]:
+        """Process parts of a batch, and yield the records that fail by themselves."""
+        parts = [*reversed(halves)]
+        while parts:
+            part, lines = parts.pop(), len(self.task.log_lines)
+            try:
+                with self.undoable() if self.undoable else nullcontext():
+                    self._process_part(part)
+            except BaseException as error:  # whatever a task may raise
+                if not self._is_survived(error):
+                    raise
+                failure = replace(failure, error=error)
+                if halves := self.collection.halves(part):
+                    parts += reversed(halves)
+                    del self.task.log_lines[lines:]
+                elif verdict := self._verdict(failure):
+                    record = self._of_one_record(part, hand)
+                    yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
+                else:
+                    raise _Unsettled(failure) from error
+
+    def _process_part(self, part: Any) -> None:
+        try:
+            self.task.process(part)
+        except Skip as skip:
+            if reason := str(skip):
+                self.task.log(f"Skipped a part of a batch: {reason}")
+
+    def _of_one_record(self, part: Any, hand: Hand) -> Hand:
+        """Return a batch of one record as that record; it may be gone by now."""
+        record = part.first()
+        if record is None:
+            return hand
+        return replace(hand, item=record, name=self._name(record, 0))
 
     # What items are called
 
