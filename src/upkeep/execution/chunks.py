@@ -135,6 +135,12 @@ class Walker:
         chunk.hand = first if chunk.items == 1 else None
         chunk.is_worked = True
 
+    def next_hand(self, cursor: Cursor | None) -> Hand | None:
+        """Return the item behind a place, if there is one."""
+        self.chunk = Chunk(cursor)
+        page = self.collection.page(cursor, 1)
+        return self._hand(page, 0) if page.items else None
+
     def _page_size(self) -> int:
         """Return how many items to fetch next; 0 where the chunk is full."""
         items, now = self.chunk.items, monotonic()

@@ -20,6 +20,7 @@ from upkeep.exceptions import (
     Skip,
     TaskNotFound,
     TransactionEnded,
+    WorkerLost,
 )
 from upkeep.execution.announcements import announce, announce_what_is_left_of
 from upkeep.execution.chunks import Chunk, Walker
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     from upkeep.tasks.throttles import Hold
 
 logger = logging.getLogger("upkeep")
+
+# So many workers may fall silent at one place: a machine that lost its power is none
+# of the item's fault.
+MOST_WORKERS_LOST = 5
 
 
 def execute(
@@ -167,6 +172,9 @@ class Executor:
         if not self.is_prepared:
             self._prepare()
             self._announce_start()
+        if self.run.workers_lost >= MOST_WORKERS_LOST:
+            self.failure = self._failure_of_lost_workers()
+            return False
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         if hold := self._hold():
             return self._wait(hold)
@@ -215,6 +223,8 @@ class Executor:
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
             self.rules = (Discard(Skip), *rules_of(task_class))
             self.pace = Pace(self.task.batch_size)
+            if self.run.workers_lost:
+                self.pace.failed_somewhere(items=1)  # To know over which item.
             self.throttling = Throttling(
                 self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
             )
@@ -293,6 +303,7 @@ class Executor:
             failed=self.run.failed + chunk.failed,
             skipped=self.run.skipped + chunk.skipped,
             item_attempts=chunk.attempts,
+            workers_lost=0,  # Even if it failed: its worker lives.
             time_running=self.run.time_running + self.elapsed(),
             **self._result(),
         )
@@ -313,6 +324,7 @@ class Executor:
         self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
         self.run.item_attempts = chunk.attempts
+        self.run.workers_lost = 0
         self.run.time_running += self.elapsed()
         self.since = monotonic()
         self.run.logged += len(self.log_lines)
@@ -395,6 +407,21 @@ class Executor:
             hand=chunk.hand,
             attempts=self.run.item_attempts + 1,
             rules=self.rules,
+        )
+
+    def _failure_of_lost_workers(self) -> Failure:
+        """Return the failure of the item over which workers fall silent."""
+        lost = self.run.workers_lost
+        error = WorkerLost(
+            f"{lost} workers fell silent over it, one after the other. It may need "
+            "more memory than there is, or end the process."
+        )
+        is_fetched = lost == MOST_WORKERS_LOST  # Once: it may be that which ends them.
+        hand = self.walker.next_hand(self.run.cursor) if is_fetched else None
+        if hand is None:
+            return Failure(error=error)
+        return Failure(
+            error=error, place=hand.name, hand=hand, attempts=lost, rules=self.rules
         )
 
     def _renew(self, error: BaseException) -> None:

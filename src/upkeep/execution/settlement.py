@@ -140,11 +140,15 @@ class Settlement:
                 reason=reason,
                 run_after=databases.Now() + wait,
                 item_attempts=attempts,
+                workers_lost=0,
             )
-        self.claim.write(*self.executor.log_lines, item_attempts=attempts)
+        self.claim.write(
+            *self.executor.log_lines, item_attempts=attempts, workers_lost=0
+        )
         self.run.logged += len(self.executor.log_lines)
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
+        self.run.workers_lost = 0
         return self._rest(wait)
 
     def _rest(self, wait: timedelta) -> bool:
@@ -210,6 +214,7 @@ class Settlement:
             *self.executor.log_lines,
             cursor=self.hand.after,
             item_attempts=0,
+            workers_lost=0,
             time_running=self.run.time_running + self.executor.elapsed(),
             **changes,
         )
