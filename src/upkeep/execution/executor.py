@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,14 @@ from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
+from upkeep.execution.retrial import Retrial
 from upkeep.execution.settlement import Settlement
 from upkeep.execution.throttling import Throttling
+from upkeep.runs.retried_letters import RetriedLetters
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
-from upkeep.tasks.policies import Discard, rules_of
+from upkeep.tasks.policies import Discard, rules_of, rules_without_end
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -96,6 +98,7 @@ class Chunk:
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
     skipped: int = 0  # Those of the items that process() wanted to be passed over.
+    skips: list[tuple[Cursor, Skip]] = field(default_factory=list)  # in a retrial
     hand: Hand | None = None  # The item that process() raised for, or the only one.
 
     def is_alone(self, *, is_atomic: bool) -> bool:
@@ -127,6 +130,7 @@ class Executor:
         self.failure: Failure | None = None
         self.bad_place: Cursor | None = None  # Before an item seen to fail in a chunk.
         self.rules: tuple[Rule, ...] = ()
+        self.retrial: Retrial | None = None  # Of a run that retries dead letters.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -190,8 +194,12 @@ class Executor:
         if hold := self._hold():
             return self._wait(hold)
         begun = monotonic()
-        with self.watched():
-            self._work_on_chunk()
+        try:
+            with self.watched():
+                self._work_on_chunk()
+        finally:
+            executed = chunk.items + (not chunk.is_worked)  # One that failed as well.
+            self.throttling.rate.worked_on(executed, since=begun)
         spent = timedelta(seconds=monotonic() - begun)
         self._accept(chunk)
         if chunk.is_last:
@@ -238,6 +246,8 @@ class Executor:
                 self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
             )
             self.collection = self.task.walk()
+            if self.run.parent_id is not None:
+                self._retry_letters()
             if self.run.total is None and self.run.cursor is None:
                 self.run.total = self.task.count()
                 self.run.unit = self.collection.unit
@@ -245,6 +255,12 @@ class Executor:
         if not self.to_the_end:
             self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
         self.is_prepared = True
+
+    def _retry_letters(self) -> None:
+        """Walk dead letters instead of what they come from; none ends the run."""
+        self.collection = RetriedLetters(self.run, self.collection)
+        self.retrial = Retrial(self.run, self.task, self.secrets)
+        self.rules = (Discard(Skip), *rules_without_end(type(self.task)))
 
     def _find_task(self) -> type[Task]:
         try:
@@ -291,8 +307,10 @@ class Executor:
         length = min(self._chunk_seconds(), self.throttling.seconds_left())
         now, deadline = begun, begun + length
         first: Hand | None = None
-        while size := self.pace.page(
-            chunk.items, spent=now - begun, left=deadline - now
+        most = self.throttling.rate.most(self._chunk_seconds())
+        while size := min(
+            self.pace.page(chunk.items, spent=now - begun, left=deadline - now),
+            most - chunk.items,
         ):
             before, page = chunk.items, self.collection.page(chunk.cursor, size)
             if first is None and page.items:
@@ -307,14 +325,15 @@ class Executor:
 
     def _process(self, page: Page[Any], deadline: float) -> float:
         """Process the items of a page until the deadline; return the time then."""
-        process, interruption, chunk = self.task.process, self.interruption, self.chunk
+        process = (self.retrial or self.task).process
+        interruption, chunk = self.interruption, self.chunk
         done, now = 0, monotonic()
         try:
             for item in page.items:
                 try:
                     process(item)
                 except Skip as skip:
-                    self._skip(item, skip)
+                    self._skip(page, done, skip)
                 done += 1
                 if (now := monotonic()) >= deadline or interruption.asked:
                     break
@@ -329,28 +348,32 @@ class Executor:
                 chunk.cursor = page.cursor_after(done - 1)
         return now
 
-    def _skip(self, item: object, skip: Skip) -> None:
+    def _skip(self, page: Page[Any], index: int, skip: Skip) -> None:
         """Count an item that wants to be passed over."""
         if isinstance(self.task, Job):
             raise skip  # It has no other, and a rule says how it ends.
         self.chunk.skipped += 1
+        if self.retrial:
+            self.chunk.skips.append((page.cursor_after(index), skip))
         if reason := str(skip):
-            name = self._name(item, self.chunk.items)
+            name = self._name(page, index, self.chunk.items + index)
             self.task.log(f"Skipped {name}: {reason}")
 
     def _hand(self, page: Page[Any], index: int, *, items_before: int) -> Hand:
-        item = page.items[index]
         return Hand(
-            item=item,
-            name=self._name(item, items_before),
+            item=page.items[index],
+            name=self._name(page, index, items_before),
             after=page.cursor_after(index),
             is_last=page.last and index == len(page.items) - 1,
         )
 
-    def _name(self, item: object, items_before: int) -> str:
+    def _name(self, page: Page[Any], index: int, items_before: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
+        item = page.items[index]
         if isinstance(self.task, Job):
             return ""  # It has but one step.
+        if page.names:
+            return page.names[index]
         if isinstance(item, Model):
             return f"{item._meta.label} {item.pk}"
         return f"{self.run.unit} {self.run.reached + items_before + 1:,}"
@@ -378,6 +401,9 @@ class Executor:
             time_running=self.run.time_running + self.elapsed(),
             **self._result(),
         )
+        if self.retrial:
+            before, after = self.run.cursor, self.chunk.cursor
+            self.retrial.settle(before, after, self.chunk.skips)
 
     def _result(self) -> dict[str, Any]:
         """Return what a Job returned, if it is this worker that has performed it."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from upkeep import databases
+from upkeep.execution import waiting
 from upkeep.execution.failures import told, trustworthy
 from upkeep.execution.reporting import report
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of, payload_of
@@ -20,18 +19,14 @@ from upkeep.tasks.masks import mask_text, mask_value
 from upkeep.tasks.policies import Again, Case, HandOver, PassOver, judge
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from upkeep.execution.executor import Executor
     from upkeep.execution.failures import Failure, Hand
     from upkeep.tasks.collections.base import Cursor
     from upkeep.tasks.policies import Rule
 
 logger = logging.getLogger("upkeep")
-
-# Who waits longer gives the worker back.
-LONGEST_WAIT_IN_PLACE = timedelta(seconds=5)
-
-# How often a worker that waits asks if somebody wants it to stop.
-ASK_EVERY = timedelta(seconds=0.5)
 
 
 class Settlement:
@@ -83,7 +78,7 @@ class Settlement:
         name = self.hand.name or "Its step"
         reason = f"{name} is tried again after {duration(wait)}. {self._reason}"
         logger.info("%s: attempt %s failed. %s", self.run, attempts, reason)
-        if wait > LONGEST_WAIT_IN_PLACE and not self.executor.to_the_end:
+        if wait >= waiting.WORTH_A_MESSAGE and not self.executor.to_the_end:
             return self.claim.let_go(
                 reason=reason,
                 run_after=databases.Now() + wait,
@@ -93,17 +88,8 @@ class Settlement:
         self.run.logged += len(self.executor.log_lines)
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
-        return self._rest(wait)
-
-    def _rest(self, wait: timedelta) -> bool:
-        """Wait with the lease kept; tell whether somebody wanted the run to stop."""
-        until = time.monotonic() + wait.total_seconds()
         with self.executor.pacemaker.watching():
-            while (rest := until - time.monotonic()) > 0:
-                if self.executor.stop():
-                    return True
-                time.sleep(min(rest, ASK_EVERY.total_seconds()))
-        return False
+            return waiting.wait(wait, stop=self.executor.stop)
 
     # Handed over
 
@@ -122,7 +108,7 @@ class Settlement:
                 getattr(self.task, method)(self.failure.error, *arguments)
             if not is_home:
                 stack.enter_context(self.claim.transaction())
-            self._write_behind(done=1)
+            self._write_behind("done")
 
     def _transaction_of_data(self, *, is_home: bool) -> ExitStack:
         stack = ExitStack()
@@ -139,11 +125,11 @@ class Settlement:
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
-            self._write_behind(**{verdict.counts_as: 1})
+            self._write_behind(verdict.counts_as)
             if self.is_job and verdict.discards_job:
                 # Not behind the commit: who died between would leave it to succeed.
                 self.claim.move(Status.DISCARDED, reason=self._reason)
-            if verdict.is_kept:
+            if verdict.is_kept and self.executor.retrial is None:
                 self._keep(place)
         name = self.hand.name or "its step"
         sentence = f"{self.run}: {name} counts as {verdict.counts_as}. {self._reason}"
@@ -174,11 +160,9 @@ class Settlement:
 
     # And then
 
-    def _write_behind(self, **counts: int) -> None:
+    def _write_behind(self, counts_as: str) -> None:
         """Write the place behind the item, with what it counts as."""
-        changes: dict[str, Any] = {
-            name: getattr(self.run, name) + number for name, number in counts.items()
-        }
+        changes: dict[str, Any] = {counts_as: getattr(self.run, counts_as) + 1}
         self.claim.write(
             *self.executor.log_lines,
             cursor=self.hand.after,
@@ -186,6 +170,20 @@ class Settlement:
             time_running=self.run.time_running + self.executor.elapsed(),
             **changes,
         )
+        self._write_letter(counts_as)
+
+    def _write_letter(self, counts_as: str) -> None:
+        """Write what the item counts as to its dead letter, if this is a retrial."""
+        retrial, place = self.executor.retrial, self.hand.after
+        if retrial is None:
+            return
+        match counts_as:
+            case "done":
+                retrial.resolve(place)
+            case "skipped":
+                retrial.pass_over(place, self.failure.error)
+            case "failed":
+                retrial.fail(place, self.failure)
 
     def _go_on(self) -> bool:
         """Go on behind the item, or end where it was the last; tell which."""

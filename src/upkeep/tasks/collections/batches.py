@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from math import ceil
-from operator import itemgetter, or_
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import Manager, Q, QuerySet
+from django.db.models import Manager, QuerySet
 
 from upkeep.tasks.collections.base import Cursor, Page
 from upkeep.tasks.collections.querysets import (
@@ -15,9 +14,6 @@ from upkeep.tasks.collections.querysets import (
     fetch,
     without_locks,
 )
-
-# Keys of several columns in one condition; SQLite takes a thousand, nested by OR.
-MOST_KEYS = 500
 
 # A batch, the key at its end, and whether none comes after it.
 Found = tuple["QuerySet[Any] | None", Any, bool]
@@ -94,10 +90,4 @@ class BatchesCollection(RecordsCollection):
             return None, None, True
         if not last:
             self.check_place(keys[-1])
-        return self.records.filter(self._among(keys)), keys[-1], last
-
-    def _among(self, keys: list[Any]) -> Q:
-        """Return the records of these keys; SQLite nests what it is asked by OR."""
-        primary = list(map(self._primary, keys))
-        starts = range(0, len(primary), MOST_KEYS)
-        return reduce(or_, (Q(pk__in=primary[n : n + MOST_KEYS]) for n in starts))
+        return self.of(list(map(self._primary, keys))), keys[-1], last
