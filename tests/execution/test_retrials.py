@@ -425,6 +425,7 @@ class TestOthers:
                     raise ValueError("bad")
                 super().process(item)
 
+        Item.objects.all().delete()
         parent = known(Trial).run_now(csv_file=rows(9))
         Item.objects.all().delete()
         run = retried(parent)

@@ -264,6 +264,7 @@ class TestEndOfRun:
         ]
         letters[1].refresh_from_db()
         assert letters[1].retried_by == other
+        assert run.total == run.reached + 2
 
 
 @pytest.mark.django_db

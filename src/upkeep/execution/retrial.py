@@ -41,7 +41,7 @@ class Retrial:
     def process(self, item: Any) -> None:
         """Have the task do its work for an item, if it was found."""
         if isinstance(item, Missing):
-            raise item.why
+            raise item.error()
         self.task.process(item)
 
     def settle(

@@ -328,7 +328,9 @@ class Run(models.Model):
         if self.parent_id is not None and self.status in ENDED:
             self.letters_in_hand.using(home()).let_go()
         elif self.parent_id is not None and is_taken_up:
-            self.letters_in_hand.using(home()).take_back(behind=self.cursor)
+            letters = self.letters_in_hand.using(home())
+            self.total = self.reached + letters.take_back(behind=self.cursor)
+            self.save(using=home(), update_fields=["total"])
 
     def note_move(self, *, actor: str, is_new: bool = True) -> Event:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -28,20 +29,24 @@ class NoLongerThere(Skip):
     """An item has left its collection since it failed; nothing is left to be done."""
 
 
+@dataclass(frozen=True, slots=True)
 class Missing:
-    """Stands for an item that was not found, with the error that says why."""
+    """Stands for an item that was not found, and knows the error that says so."""
 
-    def __init__(self, why: UpkeepError) -> None:
-        self.why = why
+    kind: type[UpkeepError]
+    sentence: str
+
+    def error(self) -> UpkeepError:
+        """Return a new error, for each one gathers a traceback."""
+        return self.kind(self.sentence)
 
 
-GONE = Missing(NoLongerThere("It is no longer in the collection."))
+GONE = Missing(NoLongerThere, "It is no longer in the collection.")
 
 WITHOUT_KEY = Missing(
-    UpkeepError(
-        "It was kept without its primary key, by which alone it could be found again. "
-        "See to it by hand, and discard it."
-    )
+    UpkeepError,
+    "It was kept without its primary key, by which alone it could be found again. See "
+    "to it by hand, and discard it.",
 )
 
 
