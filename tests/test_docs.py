@@ -44,6 +44,7 @@ from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
 from upkeep.runs.facts import facts
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
+from upkeep.runs.sources import Source
 from upkeep.runs.status import Status
 from upkeep.urls import urlpatterns
 
@@ -289,9 +290,11 @@ def test_the_json_of_each_page_is_as_it_says() -> None:
     assert set(json_of("upkeep:run-progress", run.pk)) == told["upkeep:run-progress"]
     (sentence,) = re.findall(r"A parameter has (.*)", REFERENCE)
     assert set(task["parameters"][0]) == set(re.findall(r"`(\w+)`", sentence))
-    assert told["upkeep:run"] == told["upkeep:run-pause"] == {"why"}
-    in_full = set(json_of("upkeep:run", run.pk))
-    assert in_full == {*facts(run), "url", "why"}
+    assert told["upkeep:run"] == told["upkeep:run-pause"]
+    in_full = json_of("upkeep:run", run.pk)
+    assert set(in_full) == {*facts(run), "url", *told["upkeep:run"]}
+    (sentence,) = re.findall(r"A line of the story has (.*)", REFERENCE)
+    assert set(in_full["story"][0]) == set(re.findall(r"`(\w+)`", sentence))
     assert {f"upkeep:{each.name}" for each in urlpatterns} == set(told)
 
 
@@ -352,6 +355,10 @@ def test_every_status_is_there_with_what_one_can_do() -> None:
         for status, cells in table("status").items()
     }
     assert said == possible
+
+
+def test_every_source_of_a_move_is_there() -> None:
+    assert {value_of(cell.strip("`")) for cell in table("source")} == {*Source, ""}
 
 
 def test_every_verb_is_there_with_all_its_options() -> None:

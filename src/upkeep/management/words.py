@@ -72,9 +72,10 @@ def name(run: Run) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Say an event in a line: when, what, why or the text of the log, and by whom."""
+    """Say an event in a line: when, what, why or the text of the log, who and where."""
     by = f"by {event.actor}" if event.actor else ""
-    said = "  ".join(filter(None, (event.text, by)))
+    source = f"({event.source})" if event.source else ""
+    said = "  ".join(filter(None, (event.text, f"{by} {source}".strip())))
     return line(event.created_at, event.status or event.kind, said)
 
 

@@ -12,6 +12,7 @@ from upkeep.tasks import parameters, registry
 from upkeep.tasks.masks import FILTERED, masked_names
 
 if TYPE_CHECKING:
+    from upkeep.runs.events import Event
     from upkeep.runs.models import Run
 
 
@@ -29,6 +30,12 @@ def facts(run: Run) -> dict[str, Any]:
         "label": label(run),
         "eta": _as_json(time_left),
     }
+
+
+def facts_of_event(event: Event) -> dict[str, Any]:
+    """Return a line of a run's story as JSON, without what only this project knows."""
+    names = [field.name for field in event._meta.concrete_fields if field.editable]
+    return {name: _as_json(getattr(event, name)) for name in names if name != "run"}
 
 
 def label(run: Run) -> str:
