@@ -71,7 +71,9 @@ from upkeep.urls import urlpatterns
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
 
-PAGES = [DOCS / "reference.md", *sorted((DOCS / "how-to").glob("*.md"))]
+COMING = DOCS / "coming-from-maintenance-tasks.md"
+
+PAGES = [DOCS / "reference.md", COMING, *sorted((DOCS / "how-to").glob("*.md"))]
 
 # What the reader's project has when the reference begins.
 MODELS = """\
@@ -581,9 +583,54 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_links_within_the_page_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\(#([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert set(links) <= anchors_of(page)
+
+
+def test_links_into_other_pages_lead_to_headings(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {
-        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#([^)]+)\)", text)
+    for path, anchor in links:
+        assert anchor in anchors_of(page.parent / path), (path, anchor)
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+# Coming from another library
+
+# What one can write, set and call in maintenance_tasks 2.17.
+NAMES_THERE = """
+    Task load_all available_tasks named NotFoundError collection process count
+    no_collection csv_collection collection_batch_size enumerator_builder cursor_columns
+    throttle_on attribute validates mask_attribute reload_status_every report_on
+    rescue_from metadata csv_content in_batches cursor_is_json retry_on
+    after_start after_pause after_interrupt after_cancel after_complete after_error
+    enqueued paused cancelled succeeded errored error_handler
+    Runner run resume pause cancel name csv_file arguments run_model EnqueuingError
+    RecordInvalid ValueTooLong RunConcern TaskJob TaskJobConcern
+    task_name tick_count tick_total time_running time_to_completion error_class
+    error_message backtrace started_at ended_at created_at updated_at cursor status
+    job_id lock_version active completed started stopped stopping stuck stale
+    new running interrupted pausing cancelling
+    perform list help install task
+    tasks_module job ticker_delay active_storage_service backtrace_cleaner
+    parent_controller stuck_task_duration status_reload_frequency
+    report_errors_as_handled serialize_cursors_as_json task_staleness_threshold
+    max_job_runtime default_retry_backoff filter_parameters
+    iterate_exact_times iterate_once continue_iterating mark_job_worker_as_interrupted
+    build_enumerator each_iteration on_start on_shutdown on_complete nested parallel
+"""
+
+
+def test_every_name_of_maintenance_tasks_is_there() -> None:
+    rows = re.findall(r"^\| (.*?) \| .* \|$", COMING.read_text("utf-8"), re.MULTILINE)
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", " ".join(rows)))))
+    assert set(NAMES_THERE.split()) - named == set()
+
+
+def test_each_row_says_what_is_there_what_is_here_and_what_differs() -> None:
+    lines = re.findall(r"^\|.*$", COMING.read_text("utf-8"), re.MULTILINE)
+    assert [line for line in lines if line.count("|") != 4] == []
