@@ -7,6 +7,7 @@ from tests.management.conftest import Start
 from tests.testapp.maintenance import Numbers, Report
 from upkeep.execution.claim import this_worker
 from upkeep.runs.events import Event
+from upkeep.testing import run_inline
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +21,14 @@ def test_has_a_line_for_each_event() -> None:
         "log          Counting …",
         "succeeded    (worker)",
     ]
+
+
+def test_tells_where_the_run_stopped() -> None:
+    run = run_inline(run_inline(Numbers, stop_after=2))
+    told = upkeep("log", run.pk).out
+    assert "The test told it to stop.  by " in told
+    assert "(worker) at position 2\n" in told
+    assert told.endswith("succeeded    (worker) at position 7\n")
 
 
 def test_tells_of_a_move_that_is_older_than_its_source() -> None:

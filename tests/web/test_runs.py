@@ -32,6 +32,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ACTIVE, Status
 from upkeep.runs.why import why
+from upkeep.testing import run_inline
 from upkeep.web.runs import EVENTS
 
 pytestmark = pytest.mark.django_db
@@ -339,6 +340,22 @@ class TestStory:
         assert "Not yours." not in text(client.get(to("run", run.pk)))
 
 
+class TestPlace:
+    def test_of_each_stop_is_told_in_the_story(self, client: Client) -> None:
+        run = run_inline(run_inline(Numbers, stop_after=2))
+        words = markup(client.get(to("run", run.pk))).words
+        assert "The test told it to stop. at position 2" in words
+        assert "at position 7" in words
+
+    def test_tells_no_secret(self, client: Client) -> None:
+        run = Confide.enqueue(api_key="open-sesame")
+        Run.objects.update(cursor={"kind": "iterate", "value": "open-sesame"})
+        run.pause()
+        for headers in ({}, JSON, PART):
+            told = text(client.get(to("run", run.pk), headers=headers))
+            assert "open-sesame" not in told
+
+
 class TestSource:
     def test_is_told_beside_who_did_it(self, client: Client) -> None:
         run = Numbers.using(by="ada").enqueue()
@@ -377,8 +394,16 @@ class TestJSON:
             "actor": "bob",
             "source": "python",
             "created_at": last["created_at"],
+            "cursor": None,
         }
         assert datetime.fromisoformat(last["created_at"]).tzinfo
+
+    def test_of_the_story_has_the_places_at_which_it_stopped(
+        self, client: Client
+    ) -> None:
+        run = run_inline(Numbers, stop_after=2)
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert [each["cursor"] for each in told["story"]] == [run.cursor, None, None]
 
     def test_has_a_long_story_in_parts(self, client: Client) -> None:
         run = Numbers.enqueue()

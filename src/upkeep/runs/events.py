@@ -15,7 +15,7 @@ class Event(models.Model):
     Something that happened to a run.
 
     `source` is from where a move was made; older ones and log lines have none.
-    `cursor` is where it stopped, as it is: it may hold what is masked elsewhere.
+    `cursor` is where it stopped, as it is: `places` masks what is secret in it.
     `announce_at` is when others may call the hooks and signals of a move, should who
     made it have died; None: they were called, or there are none.
     """

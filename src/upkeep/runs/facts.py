@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
+from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
 from upkeep.tasks import parameters, registry
 from upkeep.tasks.masks import FILTERED, masked_names
@@ -27,15 +28,17 @@ def facts(run: Run) -> dict[str, Any]:
     time_left = Progress(run).time_left if run.is_active else None
     return values | {
         "parameters": _masked_parameters(run),
+        "cursor": shown_cursor(run, run.cursor),
         "label": label(run),
         "eta": _as_json(time_left),
     }
 
 
 def facts_of_event(event: Event) -> dict[str, Any]:
-    """Return a line of a run's story as JSON, without what only this project knows."""
+    """Return a line of a run's story as JSON."""
     names = [field.name for field in event._meta.concrete_fields if field.editable]
-    return {name: _as_json(getattr(event, name)) for name in names if name != "run"}
+    values = {name: _as_json(getattr(event, name)) for name in names if name != "run"}
+    return values | {"cursor": shown_cursor(event.run, event.cursor)}
 
 
 def label(run: Run) -> str:

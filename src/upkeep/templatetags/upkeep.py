@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import NoReverseMatch, reverse
 
 from upkeep.runs import words
+from upkeep.runs.places import place_of
 from upkeep.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.template import Context
 
+    from upkeep.runs.events import Event
     from upkeep.runs.models import Run
 
 register = template.Library()
@@ -113,6 +115,12 @@ def duration(time: timedelta) -> str:
 def rate(items_a_second: float) -> str:
     """Say how fast something goes."""
     return words.rate(items_a_second)
+
+
+@register.filter
+def place(event: Event) -> str:
+    """Say where the run stopped, as the command line does."""
+    return place_of(event)
 
 
 @register.filter
