@@ -42,7 +42,7 @@ def stop(run: Run, cursor: Any) -> Event:
                 "fields": ["-created_at", "id"],
                 "values": [{"$datetime": "2030-01-01T10:00:00+00:00"}, 7],
             },
-            "-created_at 2030-01-01T10:00:00+00:00, id 7",
+            "created_at 2030-01-01T10:00:00+00:00, id 7",
         ),
         (["as it was once"], '["as it was once"]'),
     ],

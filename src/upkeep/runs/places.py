@@ -22,11 +22,16 @@ def shown_cursor(run: Run, cursor: Any) -> Any:
 def place_of(event: Event) -> str:
     """Say in half a line where the run stopped; an empty text where it did not."""
     if event.cursor is None:
+        return ""  # Without a look at its run.
+    return place_in_words(event.run, event.cursor)
+
+
+def place_in_words(run: Run, cursor: Any) -> str:
+    """Say a cursor of the run in half a line; an empty text where there is none."""
+    if cursor is None:
         return ""
-    secrets = _secrets(event.run)
-    if secrets is None:
-        return FILTERED
-    return mask_text(_in_words(event.cursor), secrets)
+    secrets = _secrets(run)
+    return FILTERED if secrets is None else mask_text(_in_words(cursor), secrets)
 
 
 def _secrets(run: Run) -> frozenset[str] | None:
@@ -45,7 +50,9 @@ def _in_words(cursor: Any) -> str:
     match cursor:
         case {"fields": [*fields], "values": [*values]}:
             pairs = zip(fields, values, strict=False)
-            return ", ".join(f"{name} {_said(value)}" for name, value in pairs)
+            return ", ".join(
+                f"{name.lstrip('-')} {_said(each)}" for name, each in pairs
+            )
         case {"position": position}:
             return f"position {position}"
         case {"line": line}:

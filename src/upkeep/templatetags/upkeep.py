@@ -121,9 +121,3 @@ def rate(items_a_second: float) -> str:
 def place(event: Event) -> str:
     """Say where the run stopped, as the command line does."""
     return place_of(event)
-
-
-@register.filter
-def compact(value: Any) -> str:
-    """Return JSON in one line."""
-    return words.as_json(value)

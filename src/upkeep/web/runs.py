@@ -13,7 +13,7 @@ from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
-from upkeep.runs.places import shown_cursor
+from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
@@ -139,7 +139,7 @@ def _show(
         "before": before,
         # In a template, `.items` of a dict would be the parameter of that name.
         "parameters": list(parameters_in_words(run).items()),
-        "place": shown_cursor(run, run.cursor),
+        "place": place_in_words(run, run.cursor),
         "metadata": as_json(run.metadata, indent=2),
         "result": as_json(run.result, indent=2),
         "wishes": _wishes(run),
