@@ -22,6 +22,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
+from upkeep.runs.sources import Source
 from upkeep.runs.status import HELD, STOPS, Status
 from upkeep.tasks import registry
 from upkeep.tasks.base import Task
@@ -111,7 +112,7 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
         defaults |= {"worker": "worker-2.shop.example:41877"}
     if status in HELD:
         run.events.filter(status=Status.ENQUEUED).update(
-            created_at=defaults["created_at"]
+            created_at=defaults["created_at"], actor="ada", source=Source.PAGE
         )
         run.events.filter(status=Status.RUNNING).update(
             created_at=defaults["started_at"], actor=defaults["worker"]
