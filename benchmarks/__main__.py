@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ROOT / "build" / "bench.json"
-DATABASES = ("sqlite", "postgresql")
+DATABASES = ("sqlite", "postgresql", "mariadb")
 
 
 def main() -> int:
@@ -74,6 +74,7 @@ def measure(
             yield Result(
                 name=case.name,
                 database=database,
+                against=case.against,
                 target=case.target,
                 pairs=list(
                     bar.track(child("pairs", case.name, str(pairs)), task_id=task)

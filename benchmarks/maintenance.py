@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django import forms
 from django.db.models import QuerySet
 
 from benchmarks.models import Reading, Record
-from upkeep import Task, parameter
+from upkeep import Quarantine, Task, parameter
 from upkeep.forms import CSVField
 
 BATCH = 1000
@@ -30,6 +31,18 @@ class SaveRecords(LookAtRecords):
     def process(self, record: Record) -> None:
         record.n += 1
         record.save(update_fields=["n"])
+
+
+class SaveGoodRecords(SaveRecords):
+    """Count every record up, but for one in so many, which fails behind its effect."""
+
+    bad_one_in: int = parameter(forms.IntegerField())
+    on_error = [Quarantine(ValueError)]
+
+    def process(self, record: Record) -> None:
+        super().process(record)
+        if record.pk % self.bad_one_in == 0:
+            raise ValueError(f"Record {record.pk} is bad.")
 
 
 class ImportReadings(Task):

@@ -20,6 +20,7 @@ class Result:
 
     name: str
     database: str
+    against: str
     target: float
     pairs: Sequence[Pair] = field(repr=False)
     peak_mb: float | None
@@ -44,6 +45,7 @@ class Result:
         return {
             "name": self.name,
             "database": self.database,
+            "against": self.against,
             "rate": round(median(rate for rate, _ in self.pairs)),
             "baseline": round(median(baseline for _, baseline in self.pairs)),
             "ratio": round(self.ratio, 3),
@@ -54,7 +56,7 @@ class Result:
 
 def table(results: Sequence[Result]) -> Table:
     """Set results out, a line for each, without what is the machine's: the rates."""
-    lines = Table("case", "database", title="Times the speed of a loop by hand")
+    lines = Table("case", "database", "times the speed of")
     for name in ("median", "from", "to", "target", "peak MB"):
         lines.add_column(name, justify="right")
     lines.add_column("")
@@ -62,6 +64,7 @@ def table(results: Sequence[Result]) -> Table:
         lines.add_row(
             result.name,
             result.database,
+            result.against,
             f"{result.ratio:.2f}",
             f"{min(result.ratios):.2f}",
             f"{max(result.ratios):.2f}",

@@ -15,6 +15,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
+    ├── WorkerLost           an item ended one worker after the other
     ├── Skip                 `process` wants its item to be passed over
     ├── MaskedError          stands for an error that might tell a secret
     └── LeaseLost            another worker has taken the run over
@@ -103,6 +104,10 @@ class SwallowedError(UpkeepError):
 
 class TransactionEnded(UpkeepError):
     """A task ended the transaction of its chunk, and part of it may be committed."""
+
+
+class WorkerLost(UpkeepError):
+    """Several workers fell silent over the same item, one after the other."""
 
 
 class Skip(UpkeepError):

@@ -13,7 +13,7 @@ from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.models import Item
 from upkeep import Task
-from upkeep.execution import executor, interruption, throttling
+from upkeep.execution import chunks, executor, interruption, throttling
 
 Trial = TypeVar("Trial", bound=type[Task])
 
@@ -42,6 +42,7 @@ def items(transactional_db: None) -> list[Item]:
 @pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let chunks and budgets end where a task ticks, however slow the machine."""
+    monkeypatch.setattr(chunks, "monotonic", clock)
     monkeypatch.setattr(executor, "monotonic", clock)
     monkeypatch.setattr(interruption, "monotonic", clock)
     monkeypatch.setattr(throttling, "monotonic", clock)

@@ -23,15 +23,17 @@ def page(pace: Pace, done: int, *, spent: float = 0, left: float = 1) -> int:
     return pace.page(done, spent=spent, left=left)
 
 
-def test_after_an_item_failed_those_before_it_come_first_and_then_it_alone() -> None:
+def test_after_an_error_those_before_it_come_first_and_then_what_is_next_alone() -> (
+    None
+):
     pace = Pace(1000)
-    pace.failed_in_item(after=6)
+    pace.failed_behind(6)
     assert chunks(pace, 2) == [6, 1]
 
 
 def test_then_chunks_grow_again_until_care_is_over() -> None:
     pace = Pace(1000)
-    pace.failed_in_item(after=6)
+    pace.failed_behind(6)
     grown = chunks(pace, 12)
     assert grown[1:6] == [1, 2, 4, 8, 16]
     assert not pace.is_careful

@@ -15,9 +15,10 @@ from django.utils import timezone
 from tests.execution.story import effects, log_of, once, resume
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Document, Effect, Item
-from upkeep import Batches, Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
+from upkeep import Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
 from upkeep.execution import executor
 from upkeep.execution.claim import Claim
+from upkeep.execution.executor import Executor
 from upkeep.execution.settlement import Settlement
 from upkeep.models import DeadLetter, Run
 from upkeep.runs.progress import Progress
@@ -156,29 +157,6 @@ class TestPassedOver:
         run = resume(run)
         assert counts(run) == (Status.SUCCEEDED, 19, 0, 1)
         assert effects() == good({MIDDLE})
-
-    def test_batches_are_passed_over_as_a_whole(self, known: Known) -> None:
-        @known
-        class Trial(Task):
-            app_label = "testapp"
-            on_error = [Quarantine(ValueError)]
-
-            def collection(self) -> Any:
-                return Batches(Item.objects.all(), 6)
-
-            def process(self, batch: Any) -> None:
-                for item in batch:
-                    Effect.objects.create(item=item.pk)
-                    if item.pk == MIDDLE:
-                        raise ValueError("bad")
-
-        run = Trial.run_now()
-        assert counts(run) == (Status.SUCCEEDED, 3, 1, 0)
-        assert effects() == good(set(range(7, 13)))
-        (letter,) = run.dead_letters.all()
-        assert letter.item == "batch 2"
-        assert letter.payload is not None
-        assert sorted(letter.payload["pks"]) == list(range(7, 13))
 
 
 class TestSkip:
@@ -498,20 +476,44 @@ def test_an_error_of_the_collection_is_no_item_s(faulty: Callable[..., Any]) -> 
 
 @pytest.mark.parametrize("bad", [MIDDLE, LAST])
 def test_a_commit_whose_answer_is_lost_counts_once(
-    faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bad: int
+    faulty: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    bad: int,
 ) -> None:
     """The item is behind the run already when the worker hears of an error."""
-    pass_over, answers = Settlement._pass_over, [InterfaceError("the line went dead")]
+    work_on_chunk = Executor._work_on_chunk
+    answers = [InterfaceError("the line went dead")]
 
-    def lose_the_answer(self: Settlement, verdict: Any) -> None:
-        pass_over(self, verdict)
+    def lose_the_answer(self: Executor) -> None:
+        work_on_chunk(self)
         if answers:
             raise answers.pop()
 
-    monkeypatch.setattr(Settlement, "_pass_over", lose_the_answer)
+    monkeypatch.setattr(Executor, "_work_on_chunk", lose_the_answer)
+    caplog.set_level(logging.INFO)
     run = faulty(Quarantine(ValueError), bad={bad}).run_now()
     assert counts(run) == (Status.SUCCEEDED, 19, 1, 0)
     assert run.dead_letters.count() == 1
+    assert caplog.text.count("counts as failed") == 1
+
+
+def test_a_commit_of_a_handler_whose_answer_is_lost_counts_once(
+    faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_over, answers = Settlement._hand_over, [InterfaceError("the line went dead")]
+
+    def lose_the_answer(self: Settlement, *arguments: Any) -> None:
+        hand_over(self, *arguments)
+        if answers:
+            raise answers.pop()
+
+    def see_to(self: Any, error: Exception, item: Item) -> None:
+        """Do nothing."""
+
+    monkeypatch.setattr(Settlement, "_hand_over", lose_the_answer)
+    run = faulty(Handle(ValueError, "see_to"), bad={MIDDLE}, see_to=see_to).run_now()
+    assert counts(run) == (Status.SUCCEEDED, 20, 0, 0)
 
 
 def test_a_rule_that_raises_itself_ends_the_run(faulty: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from tests.testapp.clock import clock
 from tests.testapp.models import Item
-from upkeep.execution import executor
+from upkeep.execution import chunks, executor
 
 ITEMS = 30
 
@@ -30,6 +30,7 @@ def short_leases(settings: Settings) -> None:
 @pytest.fixture
 def known_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let chunks end where CountUpInChunks says, however slow the machine."""
+    monkeypatch.setattr(chunks, "monotonic", clock)
     monkeypatch.setattr(executor, "monotonic", clock)
 
 

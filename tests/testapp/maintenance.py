@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import timedelta
 from time import sleep
 from typing import Any
@@ -22,6 +24,7 @@ from upkeep import (
     parameter,
     throttle,
 )
+from upkeep.exceptions import WorkerLost
 from upkeep.forms import CSVField
 from upkeep.models import Run
 from upkeep.tasks.collections.files import CSVFile
@@ -217,6 +220,23 @@ class CountUpWithRules(CountUpInChunks):
 
     def mend(self, error: KeyError, item: Item) -> None:
         super().process(item)
+
+
+class CountUpOverPoison(CountUp):
+    """Count up; the item of one key ends the process, whoever comes to it."""
+
+    poison = 11
+
+    def process(self, item: Item) -> None:
+        super().process(item)
+        if item.pk == self.poison:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class QuarantinePoison(CountUpOverPoison):
+    """The same, where the run is to go on without that item."""
+
+    on_error = [Quarantine(WorkerLost)]
 
 
 class ReadNotes(Task):

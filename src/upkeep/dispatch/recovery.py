@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.db import connections
-from django.db.models import Q
+from django.db.models import F, Q
 
 from upkeep.compat import task_backends
 from upkeep.conf import conf
@@ -99,6 +99,7 @@ def _take_over(run: Run) -> bool:
             Status(run.status),
             fence=Q(lease_token=run.lease_token) & abandoned(),
             reason=f"Its worker {run.worker} fell silent; the next one goes on.",
+            workers_lost=F("workers_lost") + 1,
         )
     if taken:
         logger.warning("%s was taken over: its worker fell silent.", run)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import Error, connections
-from django.db.models import Model
 
 from upkeep import databases
 from upkeep.conf import conf
@@ -21,14 +20,15 @@ from upkeep.exceptions import (
     Skip,
     TaskNotFound,
     TransactionEnded,
+    WorkerLost,
 )
 from upkeep.execution.announcements import announce, announce_what_is_left_of
+from upkeep.execution.chunks import Chunk, Walker
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
     PATIENCE,
     Failure,
-    Hand,
     Patience,
     told,
     trustworthy,
@@ -37,7 +37,7 @@ from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
-from upkeep.execution.settlement import Settlement
+from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
@@ -47,12 +47,17 @@ from upkeep.tasks.policies import Discard, rules_of
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from upkeep.execution.chunks import Undoable
     from upkeep.runs.models import Run
-    from upkeep.tasks.collections.base import Collection, Cursor, Page
+    from upkeep.tasks.collections.base import Collection
     from upkeep.tasks.policies import Rule
     from upkeep.tasks.throttles import Hold
 
 logger = logging.getLogger("upkeep")
+
+# So many workers may fall silent at one place: a machine that lost its power is none
+# of the item's fault.
+MOST_WORKERS_LOST = 5
 
 
 def execute(
@@ -86,30 +91,12 @@ def execute(
     return claim.run
 
 
-@dataclass(slots=True)
-class Chunk:
-    """The items worked on between two checkpoints, and how far that came."""
-
-    cursor: Cursor | None
-    items: int = 0
-    in_whole_pages: bool = True  # Nothing was fetched in vain.
-    is_worked: bool = False  # What follows is the checkpoint and the commit.
-    is_last: bool = False  # The collection is at its end.
-    skipped: int = 0  # Those of the items that process() wanted to be passed over.
-    hand: Hand | None = None  # The item that process() raised for, or the only one.
-
-    def is_alone(self, *, is_atomic: bool) -> bool:
-        """Tell whether an error that ended the chunk is certain to be its item's."""
-        if not is_atomic:
-            return True  # What came before it is done and saved.
-        return self.items == (1 if self.is_worked else 0)
-
-
 class Executor:
     """What a worker does with a run that it has claimed."""
 
     task: Task
     collection: Collection[Any]
+    walker: Walker
     throttling: Throttling
     pace: Pace
     alias: str
@@ -125,7 +112,6 @@ class Executor:
         self.is_prepared = False
         self.chunk = Chunk(cursor=self.run.cursor)
         self.failure: Failure | None = None
-        self.bad_place: Cursor | None = None  # Before an item seen to fail in a chunk.
         self.rules: tuple[Rule, ...] = ()
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
@@ -151,12 +137,12 @@ class Executor:
         except LeaseLost:
             raise
         except BaseException as error:  # whatever a task may raise
-            if self._is_end_of_worker(error):
+            if self.is_end_of_worker(error):
                 raise
             self._recover(error)
             return False
 
-    def _is_end_of_worker(self, error: BaseException) -> bool:
+    def is_end_of_worker(self, error: BaseException) -> bool:
         """
         Tell whether an error ends the worker at once, and is none of the task's.
 
@@ -186,6 +172,9 @@ class Executor:
         if not self.is_prepared:
             self._prepare()
             self._announce_start()
+        if self.run.workers_lost >= MOST_WORKERS_LOST:
+            self.failure = self._failure_of_lost_workers()
+            return False
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
         if hold := self._hold():
             return self._wait(hold)
@@ -198,7 +187,7 @@ class Executor:
             self.claim.end(Status.SUCCEEDED)
             logger.info("%s succeeded: %s items done.", self.run, self.run.done)
             self._announce()
-        else:
+        elif not chunk.failure:
             self._breathe(chunk, spent)
         return chunk.is_last
 
@@ -234,10 +223,13 @@ class Executor:
             self.is_sqlite = connections[self.alias].vendor == "sqlite"
             self.rules = (Discard(Skip), *rules_of(task_class))
             self.pace = Pace(self.task.batch_size)
+            if self.run.workers_lost:
+                self.pace.failed_somewhere(items=1)  # To know over which item.
             self.throttling = Throttling(
                 self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
             )
             self.collection = self.task.walk()
+            self.walker = Walker(self)
             if self.run.total is None and self.run.cursor is None:
                 self.run.total = self.task.count()
                 self.run.unit = self.collection.unit
@@ -263,97 +255,31 @@ class Executor:
             self._work_without_transaction()
         elif self.alias == databases.home():
             with self.claim.transaction():
-                with trustworthy(self.alias):
-                    self._work()
+                with trustworthy(self.alias) as undoable:
+                    self._work(undoable)
                 self._checkpoint()
         else:
             with (
                 databases.engine_transaction(self.alias, marker=self.claim.token),
-                trustworthy(self.alias),
+                trustworthy(self.alias) as undoable,
             ):
-                self._work()
+                self._work(undoable)
             self._save_place()
 
     def _work_without_transaction(self) -> None:
         try:
-            self._work()
+            self._work(undoable=None)
         except BaseException as error:
-            if self.chunk.items and not self._is_end_of_worker(error):
+            if self.chunk.items and not self.is_end_of_worker(error):
                 self._save_place()
                 self._accept(self.chunk)
             raise
         self._save_place()
 
-    def _work(self) -> None:
-        """Process page after page until the chunk is full or the collection ends."""
-        chunk, begun = self.chunk, monotonic()
+    def _work(self, undoable: Undoable | None) -> None:
         # It ends when a throttle is due: outside of it that is asked.
-        length = min(self._chunk_seconds(), self.throttling.seconds_left())
-        now, deadline = begun, begun + length
-        first: Hand | None = None
-        while size := self.pace.page(
-            chunk.items, spent=now - begun, left=deadline - now
-        ):
-            before, page = chunk.items, self.collection.page(chunk.cursor, size)
-            if first is None and page.items:
-                first = self._hand(page, 0, items_before=0)
-            now = self._process(page, deadline)
-            chunk.in_whole_pages = chunk.items - before == len(page.items)
-            chunk.is_last = page.last and chunk.in_whole_pages
-            if chunk.is_last or now >= deadline or self.interruption.asked:
-                break
-        chunk.hand = first if chunk.items == 1 else None
-        chunk.is_worked = True
-
-    def _process(self, page: Page[Any], deadline: float) -> float:
-        """Process the items of a page until the deadline; return the time then."""
-        process, interruption, chunk = self.task.process, self.interruption, self.chunk
-        done, now = 0, monotonic()
-        try:
-            for item in page.items:
-                try:
-                    process(item)
-                except Skip as skip:
-                    self._skip(item, skip)
-                done += 1
-                if (now := monotonic()) >= deadline or interruption.asked:
-                    break
-        except BaseException:
-            if done < len(page.items):  # A signal may come behind the last one.
-                before = chunk.items + done
-                chunk.hand = self._hand(page, done, items_before=before)
-            raise
-        finally:
-            chunk.items += done
-            if done:
-                chunk.cursor = page.cursor_after(done - 1)
-        return now
-
-    def _skip(self, item: object, skip: Skip) -> None:
-        """Count an item that wants to be passed over."""
-        if isinstance(self.task, Job):
-            raise skip  # It has no other, and a rule says how it ends.
-        self.chunk.skipped += 1
-        if reason := str(skip):
-            name = self._name(item, self.chunk.items)
-            self.task.log(f"Skipped {name}: {reason}")
-
-    def _hand(self, page: Page[Any], index: int, *, items_before: int) -> Hand:
-        item = page.items[index]
-        return Hand(
-            item=item,
-            name=self._name(item, items_before),
-            after=page.cursor_after(index),
-            is_last=page.last and index == len(page.items) - 1,
-        )
-
-    def _name(self, item: object, items_before: int) -> str:
-        """Say which item it is: a record by its key, others by their place."""
-        if isinstance(self.task, Job):
-            return ""  # It has but one step.
-        if isinstance(item, Model):
-            return f"{item._meta.label} {item.pk}"
-        return f"{self.run.unit} {self.run.reached + items_before + 1:,}"
+        seconds = min(self._chunk_seconds(), self.throttling.seconds_left())
+        self.walker.work(self.chunk, seconds, undoable)
 
     def _chunk_seconds(self) -> float:
         if not self.task.atomic:
@@ -369,15 +295,21 @@ class Executor:
 
     def _checkpoint(self) -> None:
         """Make the place durable, with the counts, the lease and the log."""
+        chunk = self.chunk
         self.claim.write(
             *self.log_lines,
-            cursor=self.chunk.cursor,
-            done=self.run.done + self.chunk.items - self.chunk.skipped,
-            skipped=self.run.skipped + self.chunk.skipped,
-            item_attempts=0,
+            cursor=chunk.cursor,
+            done=self.run.done + chunk.done,
+            failed=self.run.failed + chunk.failed,
+            skipped=self.run.skipped + chunk.skipped,
+            item_attempts=chunk.attempts,
+            workers_lost=0,  # Even if it failed: its worker lives.
             time_running=self.run.time_running + self.elapsed(),
             **self._result(),
         )
+        # The run's own row first: the other order lets a person's wish die in a
+        # deadlock on MariaDB.
+        keep(self.run, chunk.passed_over, self.secrets)
 
     def _result(self) -> dict[str, Any]:
         """Return what a Job returned, if it is this worker that has performed it."""
@@ -388,18 +320,26 @@ class Executor:
     def _accept(self, chunk: Chunk) -> None:
         """Believe what a chunk did, now that it is committed."""
         self.run.cursor = chunk.cursor
-        self.run.done += chunk.items - chunk.skipped
+        self.run.done += chunk.done
+        self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
-        self.run.item_attempts = 0
+        self.run.item_attempts = chunk.attempts
+        self.run.workers_lost = 0
         self.run.time_running += self.elapsed()
         self.since = monotonic()
         self.run.logged += len(self.log_lines)
         self.log_lines.clear()
+        self.failure = chunk.failure
         self.pace.completed(items=chunk.items, in_whole_pages=chunk.in_whole_pages)
         self.patience.reset()
+        self._tell_of_passed_over(chunk)
         if settings.DEBUG:  # Django notes every query then, and nobody forgets them.
             for alias in {self.alias, databases.home()}:
                 connections[alias].queries_log.clear()
+
+    def _tell_of_passed_over(self, chunk: Chunk) -> None:
+        while chunk.passed_over:
+            chunk.passed_over.pop(0).tell(self.run, self.secrets)
 
     def elapsed(self) -> timedelta:
         """Return the time since the last write."""
@@ -432,6 +372,8 @@ class Executor:
             raise error  # The failure cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
+        if self.run.cursor != place:
+            self._tell_of_passed_over(chunk)  # It was committed.
         self.chunk = Chunk(cursor=self.run.cursor)
         if failure and self.run.cursor != place and databases.is_passing(error):
             self.go_on_behind()  # It was seen to, and only the answer was lost.
@@ -459,15 +401,27 @@ class Executor:
         place = chunk.hand.name if chunk.hand else ""
         if not (is_own and chunk.hand and chunk.is_alone(is_atomic=self.task.atomic)):
             return Failure(error=error, place=place)
-        # The execution in which it was found among others counts as the first.
-        was_seen = self.bad_place is not None and self.bad_place == self.run.cursor
-        before = self.run.item_attempts or int(was_seen)
         return Failure(
             error=error,
             place=place,
             hand=chunk.hand,
-            attempts=before + 1,
+            attempts=self.run.item_attempts + 1,
             rules=self.rules,
+        )
+
+    def _failure_of_lost_workers(self) -> Failure:
+        """Return the failure of the item over which workers fall silent."""
+        lost = self.run.workers_lost
+        error = WorkerLost(
+            f"{lost} workers fell silent over it, one after the other. It may need "
+            "more memory than there is, or end the process."
+        )
+        is_fetched = lost == MOST_WORKERS_LOST  # Once: it may be that which ends them.
+        hand = self.walker.next_hand(self.run.cursor) if is_fetched else None
+        if hand is None:
+            return Failure(error=error)
+        return Failure(
+            error=error, place=hand.name, hand=hand, attempts=lost, rules=self.rules
         )
 
     def _renew(self, error: BaseException) -> None:
@@ -504,8 +458,7 @@ class Executor:
         if isinstance(error, TransactionEnded):
             return False  # Each attempt would have its effects once more.
         if not chunk.is_worked and chunk.items:
-            self.pace.failed_in_item(after=chunk.items)
-            self.bad_place = chunk.cursor
+            self.pace.failed_behind(chunk.items)
             return True
         if chunk.is_worked and chunk.items > 1:
             self.pace.failed_somewhere(items=chunk.items)
@@ -529,7 +482,6 @@ class Executor:
         self.since = monotonic()
         self.log_lines.clear()
         self.patience.reset()
-        self.pace.settled()
 
     def end_as_errored(self, failure: Failure) -> bool:
         """Stop at the item that failed, and tell of it."""

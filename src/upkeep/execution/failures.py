@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -87,7 +87,7 @@ class Patience:
 
 
 @contextmanager
-def trustworthy(alias: str) -> Iterator[None]:
+def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """
     Open a savepoint, and refuse what is inside if it hid that it was spoiled.
 
@@ -96,18 +96,24 @@ def trustworthy(alias: str) -> Iterator[None]:
     word. MariaDB rolls the whole transaction back on a deadlock, which shows in that
     the savepoint is gone; and the statement alone on a lock time-out, which shows
     only in the statement. Raises SwallowedError, or TransactionEnded.
+
+    Gives what opens a savepoint inside, of which the same is true.
     """
     hidden: list[DatabaseError] = []
-    try:
-        with (
-            transaction.atomic(using=alias),
-            connections[alias].execute_wrapper(_noting(hidden)),
-        ):
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        before = len(hidden)
+        with transaction.atomic(using=alias):
             yield
-            if hidden:
-                raise SwallowedError(_advice(hidden[0])) from hidden[0]
+            if hidden[before:]:
+                raise SwallowedError(_advice(hidden[-1])) from hidden[-1]
             if connections[alias].needs_rollback:
                 raise SwallowedError(_MARKED_FOR_ROLLBACK)
+
+    try:
+        with connections[alias].execute_wrapper(_noting(hidden)), block():
+            yield block
     except DatabaseError as error:
         if not _savepoint_is_gone(error):
             raise
@@ -124,7 +130,8 @@ def _noting(errors: list[DatabaseError]) -> Callable[..., Any]:
         try:
             result = execute(sql, *rest)
         except (OperationalError, InternalError) as error:
-            errors.append(error)
+            if "SAVEPOINT" not in str(sql).split(" ", 3):  # One that is gone, it tells.
+                errors.append(error)
             raise
         match str(sql).rsplit(" ", 1):
             case ["SAVEPOINT", name]:

@@ -6,10 +6,6 @@ from math import ceil
 
 FIRST_PAGE = 100
 
-# The most items of the chunk behind a bad one: so many are done in vain at the most,
-# should there be another among them.
-AFTER_A_BAD_ITEM = 250
-
 # What must be left of a chunk's time for another page, as a share of what is spent.
 LEAST_REST = 0.05
 
@@ -18,9 +14,9 @@ class Pace:
     """
     Pages that fit the speed of the task, and small chunks after an error.
 
-    After an error in the item at place k the k items before it are done again as one
-    chunk, then the item alone, so that its error is certainly its own. Where it is not
-    known which item failed, chunks are halved until it is alone. Then they grow again.
+    After an error behind k items these are done again as one chunk, and what comes next
+    is a chunk of its own. Where it is not known which item failed, as when a COMMIT is
+    refused, chunks are halved until it is alone. Then they grow again.
     """
 
     def __init__(self, largest_page: int) -> None:
@@ -60,13 +56,9 @@ class Pace:
             # What was fetched beyond the end of the chunk will be fetched again.
             self._page = min(max(items, 1), self.largest_page)
 
-    def failed_in_item(self, *, after: int) -> None:
-        """Have the good items before a bad one done first, and then that one alone."""
-        self._ceiling, self._then = after, 1
-
-    def settled(self) -> None:
-        """Go on after a bad item that was passed over: another may not be far."""
-        self._ceiling, self._then = min(AFTER_A_BAD_ITEM, self.largest_page), None
+    def failed_behind(self, items: int) -> None:
+        """Have so many items done again, and then what comes next by itself."""
+        self._ceiling, self._then = items, 1
 
     def failed_somewhere(self, *, items: int) -> None:
         """Look for the bad one of so many items in half of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,11 @@ from upkeep.tasks.masks import mask_text, mask_value
 from upkeep.tasks.policies import Again, Case, HandOver, PassOver, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from upkeep.execution.executor import Executor
     from upkeep.execution.failures import Failure, Hand
+    from upkeep.runs.models import Run
     from upkeep.tasks.collections.base import Cursor
     from upkeep.tasks.policies import Rule
 
@@ -30,8 +33,57 @@ logger = logging.getLogger("upkeep")
 # Who waits longer gives the worker back.
 LONGEST_WAIT_IN_PLACE = timedelta(seconds=5)
 
+# Dead letters that one statement carries: the longest fit in what MariaDB takes.
+LETTERS_AT_ONCE = 50
+
 # How often a worker that waits asks if somebody wants it to stop.
 ASK_EVERY = timedelta(seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An item that failed and behind which its run goes on."""
+
+    failure: Failure
+    hand: Hand
+    verdict: PassOver
+    place: Cursor | None = field(kw_only=True)  # Before the item.
+
+    def letter(self, run: Run, secrets: Collection[str]) -> DeadLetter:
+        """Make a dead letter of the item, which nobody has saved."""
+        error = self.failure.error
+        return DeadLetter(
+            run=run,
+            item=databases.storable(self.hand.name)[:255],
+            payload=mask_value(payload_of(self.hand.item), secrets),
+            cursor=self.place,
+            attempts=self.failure.attempts,
+            fingerprint=fingerprint_of(error),
+            **told(error, secrets),
+        )
+
+    def tell(self, run: Run, secrets: Collection[str]) -> None:
+        """Say so, now that it is committed; raise nothing."""
+        name, error = self.hand.name or "its step", self.failure.error
+        reason = mask_text(self.failure.reason, secrets)
+        sentence = f"{run}: {name} counts as {self.verdict.counts_as}. {reason}"
+        if self.verdict.is_reported:
+            report(
+                error,
+                run=run,
+                handled=True,
+                item=self.hand.name,
+                sentence=sentence,
+                secrets=secrets,
+            )
+        else:
+            logger.info("%s", sentence)
+
+
+def keep(run: Run, items: Iterable[PassedOver], secrets: Collection[str]) -> None:
+    """Write the dead letters of those items that are to be kept."""
+    letters = [each.letter(run, secrets) for each in items if each.verdict.is_kept]
+    DeadLetter.objects.using(databases.home()).bulk_create(letters, LETTERS_AT_ONCE)
 
 
 class Settlement:
@@ -88,11 +140,15 @@ class Settlement:
                 reason=reason,
                 run_after=databases.Now() + wait,
                 item_attempts=attempts,
+                workers_lost=0,
             )
-        self.claim.write(*self.executor.log_lines, item_attempts=attempts)
+        self.claim.write(
+            *self.executor.log_lines, item_attempts=attempts, workers_lost=0
+        )
         self.run.logged += len(self.executor.log_lines)
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
+        self.run.workers_lost = 0
         return self._rest(wait)
 
     def _rest(self, wait: timedelta) -> bool:
@@ -135,7 +191,8 @@ class Settlement:
 
     def _pass_over(self, verdict: PassOver) -> None:
         """Go on behind the item, and keep it where that is wanted."""
-        place = self.run.cursor
+        passed = PassedOver(self.failure, self.hand, verdict, place=self.run.cursor)
+        secrets = self.executor.secrets
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
@@ -143,34 +200,8 @@ class Settlement:
             if self.is_job and verdict.discards_job:
                 # Not behind the commit: who died between would leave it to succeed.
                 self.claim.move(Status.DISCARDED, reason=self._reason)
-            if verdict.is_kept:
-                self._keep(place)
-        name = self.hand.name or "its step"
-        sentence = f"{self.run}: {name} counts as {verdict.counts_as}. {self._reason}"
-        if not verdict.is_reported:
-            logger.info("%s", sentence)
-            return
-        report(
-            self.failure.error,
-            run=self.run,
-            handled=True,
-            item=self.hand.name,
-            sentence=sentence,
-            secrets=self.executor.secrets,
-        )
-
-    def _keep(self, place: Cursor | None) -> None:
-        """Make a dead letter of the item."""
-        error, secrets = self.failure.error, self.executor.secrets
-        DeadLetter.objects.using(databases.home()).create(
-            run=self.run,
-            item=databases.storable(self.hand.name)[:255],
-            payload=mask_value(payload_of(self.hand.item), secrets),
-            cursor=place,
-            attempts=self.failure.attempts,
-            fingerprint=fingerprint_of(error),
-            **told(error, secrets),
-        )
+            keep(self.run, [passed], secrets)
+        passed.tell(self.run, secrets)
 
     # And then
 
@@ -183,6 +214,7 @@ class Settlement:
             *self.executor.log_lines,
             cursor=self.hand.after,
             item_attempts=0,
+            workers_lost=0,
             time_running=self.run.time_running + self.executor.elapsed(),
             **changes,
         )

@@ -123,6 +123,9 @@ class Run(models.Model):
     item_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     """How often the item at the cursor has failed."""
 
+    workers_lost = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    """How many workers in a row fell silent at the cursor."""
+
     error_class = models.CharField(_("error class"), max_length=255, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     error_at = models.CharField(
@@ -364,7 +367,7 @@ def _consequences(target: Status) -> dict[str, Any]:
     if target in ENDED:
         changes |= {"ended_at": Now(), "active_key": None}
     if target is Status.ENQUEUED:
-        changes |= {"ended_at": None}
+        changes |= {"ended_at": None, "workers_lost": 0}
         changes |= {"error_class": "", "error_message": "", "traceback": ""}
         changes |= {"error_at": ""}
     return changes

@@ -44,6 +44,10 @@ class Collection(ABC, Generic[Item]):
     def count(self) -> int | None:
         """Return how many items there are in all, or None where nobody knows."""
 
+    def halves(self, item: Item) -> Sequence[Item]:
+        """Return the two halves of an item of many records, none of any other."""
+        return ()
+
     def close(self) -> None:
         """Let go of what is held open; a later page opens it again."""
 

@@ -69,6 +69,13 @@ class BatchesCollection(RecordsCollection):
         items = [] if batch is None else [batch]
         return Page(items, last, lambda _index: self.cursor(end, until))
 
+    def halves(self, item: QuerySet[Any]) -> list[QuerySet[Any]]:
+        """Return the two halves of a batch, none where it is one record."""
+        keys = list(without_locks(item).values_list("pk", flat=True))
+        middle = len(keys) // 2
+        parts = [keys[:middle], keys[middle:]] if middle else []
+        return [item.filter(_among(part)) for part in parts]
+
     def count(self) -> int:
         """Count the batches."""
         return ceil(super().count() / self.size)
@@ -94,10 +101,11 @@ class BatchesCollection(RecordsCollection):
             return None, None, True
         if not last:
             self.check_place(keys[-1])
-        return self.records.filter(self._among(keys)), keys[-1], last
+        among = _among(list(map(self._primary, keys)))
+        return self.records.filter(among), keys[-1], last
 
-    def _among(self, keys: list[Any]) -> Q:
-        """Return the records of these keys; SQLite nests what it is asked by OR."""
-        primary = list(map(self._primary, keys))
-        starts = range(0, len(primary), MOST_KEYS)
-        return reduce(or_, (Q(pk__in=primary[n : n + MOST_KEYS]) for n in starts))
+
+def _among(keys: list[Any]) -> Q:
+    """Return the records of these primary keys; SQLite nests what is asked by OR."""
+    starts = range(0, len(keys), MOST_KEYS)
+    return reduce(or_, (Q(pk__in=keys[n : n + MOST_KEYS]) for n in starts))

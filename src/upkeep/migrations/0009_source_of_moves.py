@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("upkeep", "0007_hooks"),
+        ("upkeep", "0008_workers_lost"),
     ]
 
     operations = [

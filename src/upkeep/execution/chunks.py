@@ -1,0 +1,390 @@
+"""The items worked on between two checkpoints: page by page, block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+from django.db.models import Model
+
+from upkeep.databases import is_passing
+from upkeep.exceptions import LeaseLost, Skip, TransactionEnded
+from upkeep.execution.failures import Failure, Hand
+from upkeep.execution.settlement import PassedOver
+from upkeep.tasks.base import Job
+from upkeep.tasks.policies import Case, PassOver, judge
+
+if TYPE_CHECKING:
+    from upkeep.execution.executor import Executor
+    from upkeep.tasks.collections.base import Cursor, Page
+
+Undoable = Callable[[], AbstractContextManager[object]]
+
+# What an item that fails may undo of the work of its neighbours. A savepoint costs a
+# hundredth of that.
+BLOCK = 0.02  # seconds
+
+# So many items are passed over in one chunk: each is kept in memory until its end.
+MOST_PASSED_OVER = 100
+
+
+@dataclass(slots=True)
+class Chunk:
+    """The items worked on between two checkpoints, and how far that came."""
+
+    cursor: Cursor | None
+    items: int = 0
+    skipped: int = 0
+    failed: int = 0
+    in_whole_pages: bool = True  # Nothing was fetched in vain.
+    is_worked: bool = False  # What follows is the checkpoint and the commit.
+    is_last: bool = False  # The collection is at its end.
+    hand: Hand | None = None  # The item that process() raised for, or the only one.
+    passed_over: list[PassedOver] = field(default_factory=list)
+    failure: Failure | None = None  # Of the item behind it, which is to be settled.
+
+    @property
+    def done(self) -> int:
+        """How many of its items count as done."""
+        return self.items - self.skipped - self.failed
+
+    @property
+    def attempts(self) -> int:
+        """How often the item behind it has failed, as far as is known."""
+        return self.failure.attempts if self.failure else 0
+
+    def is_alone(self, *, is_atomic: bool) -> bool:
+        """Tell whether an error that ended the chunk is certain to be its item's."""
+        if not is_atomic:
+            return True  # What came before it is done and saved.
+        return self.items == (1 if self.is_worked else 0)
+
+
+@dataclass(slots=True)
+class Block:
+    """Items of a page, from a place of it on, that are done or undone together."""
+
+    page: Page[Any]
+    start: int
+    lines: int  # of the log, before it.
+    begun: float
+    done: int = 0
+    skipped: int = 0
+    is_complete: bool = False  # process() has returned for all that were begun.
+
+    def items(self) -> Sequence[Any]:
+        """Return the items from its start on."""
+        return self.page.items[self.start :] if self.start else self.page.items
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the page ends where the block came to: no item was in hand."""
+        return self.start + self.done == len(self.page.items)
+
+
+class _Unsettled(Exception):
+    """A record of a batch failed, and its rules want more than to pass it over."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+class Walker:
+    """What works on the items of chunk after chunk."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.run = executor.run
+        self.task = executor.task
+        self.collection = executor.collection
+        self.pace = executor.pace
+        self.interruption = executor.interruption
+        self.rules = executor.rules
+        # Without rules of its own the task ends at the first item that fails.
+        has_rules = len(self.rules) > 1
+        self.block_seconds = BLOCK if has_rules else math.inf
+
+    def work(self, chunk: Chunk, seconds: float, undoable: Undoable | None) -> None:
+        """
+        Process page after page until the time is up or the collection ends.
+
+        `undoable` opens a block that is undone if an error leaves it; None is for a
+        task that has no transaction, in which whatever was done stays done.
+        """
+        self.chunk, self.seconds = chunk, seconds
+        self.undoable = undoable
+        self.suspect = -1  # The place of an item that was seen to fail among others.
+        self.ends: list[int] = []  # Where the next pages have to end, the last first.
+        self.begun = monotonic()
+        first: Hand | None = None
+        while size := self._page_size():
+            before, page = chunk.items, self.collection.page(chunk.cursor, size)
+            if first is None and page.items:
+                first = self._hand(page, 0)
+            self._process(page)
+            chunk.in_whole_pages = chunk.items - before == len(page.items)
+            chunk.is_last = page.last and chunk.in_whole_pages
+            if chunk.is_last or self._is_over():
+                break
+        chunk.hand = first if chunk.items == 1 else None
+        chunk.is_worked = True
+
+    def next_hand(self, cursor: Cursor | None) -> Hand | None:
+        """Return the item behind a place, if there is one."""
+        self.chunk = Chunk(cursor)
+        page = self.collection.page(cursor, 1)
+        return self._hand(page, 0) if page.items else None
+
+    def _page_size(self) -> int:
+        """Return how many items to fetch next; 0 where the chunk is full."""
+        items, now = self.chunk.items, monotonic()
+        size = self.pace.page(items, spent=now - self.begun, left=self.deadline - now)
+        while self.ends and self.ends[-1] <= items:
+            self.ends.pop()
+        return min(size, self.ends[-1] - items) if self.ends else size
+
+    @property
+    def deadline(self) -> float:
+        """The time at which the chunk has to end."""
+        return self.begun + self.seconds
+
+    def _is_over(self) -> bool:
+        chunk = self.chunk
+        if chunk.failure or len(chunk.passed_over) >= MOST_PASSED_OVER:
+            return True
+        return bool(self.interruption.asked) or monotonic() >= self.deadline
+
+    # Blocks
+
+    def _process(self, page: Page[Any]) -> None:
+        """Process the items of a page until the chunk is over, or a block is undone."""
+        place = 0
+        while place < len(page.items):
+            block = Block(page, place, len(self.task.log_lines), monotonic())
+            try:
+                with self.undoable() if self.undoable else nullcontext():
+                    self._run(block)
+            except BaseException as error:  # whatever a task may raise
+                # A signal may come behind the last item.
+                is_item_s = block.is_complete or not block.is_spent
+                if not is_item_s or not self._is_survived(error):
+                    self._give_up(block)
+                    raise
+                if not self._is_found(block):
+                    return  # What process() made of the records is not to be built on.
+                place = self._see_to(error, block)
+            else:
+                self._keep(block)
+                place += block.done
+            if self._is_over():
+                return
+
+    def _run(self, block: Block) -> None:
+        """Process the items of a block until it, or its chunk, has lasted enough."""
+        process, interruption = self.task.process, self.interruption
+        deadline = min(self.deadline, block.begun + self.block_seconds)
+        done = 0
+        try:
+            for item in block.items():
+                try:
+                    process(item)
+                except Skip as skip:
+                    block.done = done
+                    self._skip(block, item, skip)
+                done += 1
+                if monotonic() >= deadline or interruption.asked:
+                    break
+            block.is_complete = True
+        finally:
+            block.done = done
+
+    def _skip(self, block: Block, item: object, skip: Skip) -> None:
+        """Count an item that wants to be passed over."""
+        if isinstance(self.task, Job):
+            raise skip  # It has no other, and a rule says how it ends.
+        block.skipped += 1
+        if reason := str(skip):
+            name = self._name(item, self.chunk.items + block.done)
+            self.task.log(f"Skipped {name}: {reason}")
+
+    def _keep(self, block: Block) -> None:
+        """Count the items of a block that are done."""
+        if block.done:
+            self.chunk.items += block.done
+            self.chunk.skipped += block.skipped
+            self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
+
+    def _is_survived(self, error: BaseException) -> bool:
+        """Tell whether the chunk can go on as if the block had never been."""
+        if isinstance(error, TransactionEnded | LeaseLost) or is_passing(error):
+            return False
+        if self.executor.is_end_of_worker(error):
+            return False
+        # Where even the savepoint was gone, Django has marked what is around it.
+        return not (self.undoable and connections[self.executor.alias].needs_rollback)
+
+    def _give_up(self, block: Block) -> None:
+        """Note how far the chunk came that ends with its block."""
+        if not block.is_spent:
+            place = block.start + block.done
+            self.chunk.hand = self._hand(block.page, place, ahead=block.done)
+        self._keep(block)
+        self.chunk.is_worked = block.is_complete
+
+    # Items that fail
+
+    def _is_found(self, block: Block) -> bool:
+        """
+        Tell whether the item that failed was alone; otherwise close in on it.
+
+        The items before it are done again, and then it alone. Where it is not known
+        which item it was, blocks are halved.
+        """
+        if not self.undoable:
+            self._keep(block)
+            block.start, block.done = block.start + block.done, 0
+            return True
+        self.begun += monotonic() - block.begun  # Time for the same once more.
+        if block.done == int(block.is_complete):
+            return True
+        reached = self.chunk.items + block.done
+        if block.is_complete:
+            self.ends += [reached, self.chunk.items + block.done // 2]
+        else:
+            self.suspect = reached
+            self.ends += [reached + 1, reached]
+        del self.task.log_lines[block.lines :]
+        return False
+
+    def _see_to(self, error: BaseException, block: Block) -> int:
+        """
+        Pass the item over, or leave it to be settled, where more than that is to do.
+
+        Returns the place on the page at which to go on.
+        """
+        was_seen = self.chunk.items == self.suspect
+        before = 0 if self.chunk.items else self.run.item_attempts
+        hand = self._hand(block.page, block.start)
+        failure = Failure(
+            error=error,
+            place=hand.name,
+            hand=hand,
+            attempts=(before or int(was_seen)) + 1,
+            rules=self.rules,
+        )
+        verdict = self._verdict(failure)
+        if verdict is None:
+            self.chunk.failure = failure
+        elif halves := self.collection.halves(hand.item):
+            self._process_by_halves(halves, failure, hand)
+        else:
+            found = PassedOver(failure, hand, verdict, place=self.chunk.cursor)
+            self._pass_over(hand, found)
+        return block.start + 1
+
+    def _verdict(self, failure: Failure) -> PassOver | None:
+        """Return how an item is passed over, if that is what its rules say."""
+        if isinstance(self.task, Job):
+            return None  # What it ends as is more than a count.
+        case = Case(
+            error=failure.error,
+            attempts=failure.attempts,
+            failed=self.run.failed + self.chunk.failed,
+            items=self.run.reached + self.chunk.items + 1,
+        )
+        try:
+            _rule, verdict = judge(failure.rules, case) or (None, None)
+        except Exception:  # noqa: BLE001 - a rule's own code, which will say it again
+            return None
+        return verdict if isinstance(verdict, PassOver) else None
+
+    def _pass_over(self, hand: Hand, *found: PassedOver) -> None:
+        """Count an item that failed, to be written with the chunk."""
+        chunk = self.chunk
+        chunk.passed_over += found
+        chunk.items += 1
+        chunk.cursor = hand.after
+        counts_as = {each.verdict.counts_as for each in found}
+        if "failed" in counts_as:
+            chunk.failed += 1
+        elif counts_as:
+            chunk.skipped += 1
+
+    # Batches
+
+    def _process_by_halves(
+        self, halves: Sequence[Any], failure: Failure, hand: Hand
+    ) -> None:
+        """Have the good records of a batch done, and pass over those that fail."""
+        lines = len(self.task.log_lines)
+        try:
+            with self.undoable() if self.undoable else nullcontext():
+                found = list(self._poison_in(halves, failure, hand))
+        except _Unsettled as unsettled:
+            del self.task.log_lines[lines:]
+            self.chunk.failure = unsettled.failure
+        else:
+            self._pass_over(hand, *found)
+
+    def _poison_in(
+        self, halves: Sequence[Any], failure: Failure, hand: Hand
+    ) -> Iterator[PassedOver]:
+        """Process parts of a batch, and yield the records that fail by themselves."""
+        parts = [*reversed(halves)]
+        while parts:
+            part, lines = parts.pop(), len(self.task.log_lines)
+            try:
+                with self.undoable() if self.undoable else nullcontext():
+                    self._process_part(part)
+            except BaseException as error:  # whatever a task may raise
+                if not self._is_survived(error):
+                    raise
+                failure = replace(failure, error=error)
+                if halves := self.collection.halves(part):
+                    parts += reversed(halves)
+                    del self.task.log_lines[lines:]
+                elif verdict := self._verdict(failure):
+                    record = self._of_one_record(part, hand)
+                    yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
+                else:
+                    raise _Unsettled(failure) from error
+
+    def _process_part(self, part: Any) -> None:
+        try:
+            self.task.process(part)
+        except Skip as skip:
+            if reason := str(skip):
+                self.task.log(f"Skipped a part of a batch: {reason}")
+
+    def _of_one_record(self, part: Any, hand: Hand) -> Hand:
+        """Return a batch of one record as that record; it may be gone by now."""
+        record = part.first()
+        if record is None:
+            return hand
+        return replace(hand, item=record, name=self._name(record, 0))
+
+    # What items are called
+
+    def _hand(self, page: Page[Any], index: int, ahead: int = 0) -> Hand:
+        """Return the item at a place of the page, so many ahead of those counted."""
+        item = page.items[index]
+        return Hand(
+            item=item,
+            name=self._name(item, self.chunk.items + ahead),
+            after=page.cursor_after(index),
+            is_last=page.last and index == len(page.items) - 1,
+        )
+
+    def _name(self, item: object, items_before: int) -> str:
+        """Say which item it is: a record by its key, others by their place."""
+        if isinstance(self.task, Job):
+            return ""  # It has but one step.
+        if isinstance(item, Model):
+            return f"{item._meta.label} {item.pk}"
+        return f"{self.run.unit} {self.run.reached + items_before + 1:,}"
