@@ -12,8 +12,10 @@ import sys
 import unittest
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from http.cookies import SimpleCookie
 from importlib import import_module
 from io import StringIO
@@ -33,24 +35,45 @@ from django.test import Client, TestCase
 from django.urls import reverse
 from pytest_django import Settings
 
+import upkeep as upkeep_itself
 from tests.management.commands import upkeep
 from tests.registering import registered
+from tests.runs.stages import run_in
 from tests.testapp.maintenance import Slowly
-from upkeep import Job, Task, exceptions, signals, testing
+from upkeep import (
+    Handle,
+    Job,
+    Quarantine,
+    Retry,
+    Task,
+    Throttle,
+    checks,
+    exceptions,
+    forms,
+    models,
+    signals,
+    testing,
+    throttle,
+)
 from upkeep.conf import Conf
-from upkeep.execution.announcements import HOOKS
+from upkeep.execution.announcements import HOOKS, announce
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
 from upkeep.runs.facts import facts
 from upkeep.runs.models import CANCEL, PAUSE, RESUME, Run
+from upkeep.runs.sources import Source
 from upkeep.runs.status import Status
+from upkeep.tasks import policies
+from upkeep.tasks.policies import Rule
 from upkeep.urls import urlpatterns
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
 
-PAGES = [DOCS / "reference.md", *sorted((DOCS / "how-to").glob("*.md"))]
+COMING = DOCS / "coming-from-maintenance-tasks.md"
+
+PAGES = [DOCS / "reference.md", COMING, *sorted((DOCS / "how-to").glob("*.md"))]
 
 # What the reader's project has when the reference begins.
 MODELS = """\
@@ -64,6 +87,8 @@ class Post(models.Model):
     class Meta:
         app_label = "blog"
 """
+FOUR = range(1, 5)  # attempts
+
 # The files of tests that a page may show.
 TESTS = ["tests.py", "test_tasks.py"]
 POSTS_CSV = "title,slug\n# from the old blog\n One , one\n Two , two\n"
@@ -246,6 +271,8 @@ def defaults(heading: str) -> dict[str, Any]:
 
 
 def value_of(code: str) -> Any:
+    if code in upkeep_itself.__all__:
+        return getattr(upkeep_itself, code)
     if duration := re.fullmatch(r"timedelta\((\w+)=([\d.]+)\)", code):
         return timedelta(**{duration[1]: float(duration[2])})
     return ast.literal_eval(code)
@@ -289,10 +316,82 @@ def test_the_json_of_each_page_is_as_it_says() -> None:
     assert set(json_of("upkeep:run-progress", run.pk)) == told["upkeep:run-progress"]
     (sentence,) = re.findall(r"A parameter has (.*)", REFERENCE)
     assert set(task["parameters"][0]) == set(re.findall(r"`(\w+)`", sentence))
-    assert told["upkeep:run"] == told["upkeep:run-pause"] == {"why"}
-    in_full = set(json_of("upkeep:run", run.pk))
-    assert in_full == {*facts(run), "url", "why"}
+    assert told["upkeep:run"] == told["upkeep:run-pause"]
+    in_full = json_of("upkeep:run", run.pk)
+    assert set(in_full) == {*facts(run), "url", *told["upkeep:run"]}
+    (sentence,) = re.findall(r"A line of the story has (.*)", REFERENCE)
+    assert set(in_full["story"][0]) == set(re.findall(r"`(\w+)`", sentence))
     assert {f"upkeep:{each.name}" for each in urlpatterns} == set(told)
+
+
+def test_every_public_name_is_there() -> None:
+    known = {
+        module.__name__: set(module.__all__)
+        for module in (upkeep_itself, forms, models, testing)
+    }
+    told = {name.strip("`"): cells[0] for name, cells in table("module").items()}
+    for module, names in known.items():
+        assert set(re.findall(r"`(\w+)`", told.pop(module))) <= names
+        assert names <= set(re.findall(r"`@?(\w+)", REFERENCE)), module
+    assert [import_module(module).__name__ for module in told] == [*told]
+
+
+def test_the_names_of_the_package_are_listed_in_one_place() -> None:
+    listed = table("module")["`upkeep`"][0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(upkeep_itself.__all__)
+
+
+def test_every_rule_is_there_as_it_is_called() -> None:
+    rules = [
+        each for each in Rule.__subclasses__() if each.__module__ == Rule.__module__
+    ]
+    told = {re.findall(r"`(\w+)\((.*)\)`", cell)[0] for cell in table("rule")}
+    assert told == {(each.__name__, arguments_of(each)) for each in rules}
+
+
+def arguments_of(rule: type[Rule]) -> str:
+    """Return the arguments as one writes them."""
+    if rule is Handle:
+        return '*errors, "method"'
+    options = options_of(rule.__init__)
+    written = [f"{name}={in_words(value)}" for name, value in options.items()]
+    return ", ".join(["*errors", *written])
+
+
+def in_words(value: Any) -> str:
+    return str(getattr(value, "__name__", repr(value)))
+
+
+def test_every_argument_of_a_rule_is_there_with_its_default() -> None:
+    known = options_of(Retry.__init__) | options_of(Quarantine.__init__)
+    assert defaults("argument of a rule") == known
+
+
+def test_every_wait_is_there_as_long_as_it_is() -> None:
+    told = {
+        name.strip("`"): [int(each) for each in re.findall(r"\d+", cells[0])]
+        for name, cells in table("wait").items()
+    }
+    waits = {
+        name: [
+            getattr(upkeep_itself, name)(attempt).total_seconds() for attempt in FOUR
+        ]
+        for name in told
+    }
+    assert told == waits
+    public = vars(policies).values()
+    assert set(told) == {
+        each.__name__
+        for each in public
+        if inspect.isfunction(each) and "attempt" in inspect.signature(each).parameters
+    }
+
+
+def test_every_argument_of_a_throttle_is_there_with_its_default() -> None:
+    assert defaults("argument of a throttle") == options_of(throttle)
+    hints = inspect.get_annotations(Throttle)
+    names = {each for each, hint in hints.items() if "ClassVar" not in str(hint)}
+    assert names == {"name", *options_of(throttle)}
 
 
 def test_a_job_differs_as_it_says() -> None:
@@ -304,6 +403,17 @@ def test_a_job_differs_as_it_says() -> None:
 
 def test_every_setting_is_there_with_its_default() -> None:
     assert defaults("key") == {field.name: field.default for field in fields(Conf)}
+
+
+def test_what_a_setting_must_be_is_there_with_the_check_that_says_so() -> None:
+    told = {name.strip("`"): cells[-1] for name, cells in table("key").items()}
+    rules = checks.RULES.items()
+    assert told == {name: f"{rule.must_be}: `{rule.id}`" for name, rule in rules}
+
+
+def test_every_system_check_is_there() -> None:
+    known = set(re.findall(r"upkeep\.[EW]\d+", inspect.getsource(checks)))
+    assert {each.strip("`") for each in table("id")} == known
 
 
 @pytest.mark.parametrize("field", [CSVField, JSONLinesField, XLSXField])
@@ -354,6 +464,10 @@ def test_every_status_is_there_with_what_one_can_do() -> None:
     assert said == possible
 
 
+def test_every_source_of_a_move_is_there() -> None:
+    assert {value_of(cell.strip("`")) for cell in table("source")} == {*Source, ""}
+
+
 def test_every_verb_is_there_with_all_its_options() -> None:
     said: dict[str, set[str]] = {}
     for verbs, (cell, *_) in table("verb").items():
@@ -389,6 +503,40 @@ def test_every_signal_is_there_with_its_hook() -> None:
     assert {name: hook.partition("(")[0] for name, hook in told.items()} == named
 
 
+@pytest.mark.django_db
+def test_every_signal_is_sent_with_what_it_says(heard: dict[str, set[str]]) -> None:
+    for status in sorted(Status):
+        run = run_in(status)
+        if status is Status.PAUSED:
+            run.resume()
+        for event in run.events.exclude(announce_at=None):
+            announce(event)
+        run.delete()
+    assert heard == {
+        name.strip("`"): set(re.findall(r"`(\w+)`", cells[1]))
+        for name, cells in table("signal").items()
+    }
+
+
+@pytest.fixture
+def heard() -> Iterator[dict[str, set[str]]]:
+    """Be told which signals were sent, and with what."""
+    sent: dict[str, set[str]] = {}
+
+    def listen_to(name: str, found: Signal) -> Callable[..., object]:
+        def receiver(*, sender: object, signal: Signal, **others: object) -> None:
+            sent[name] = set(others)
+
+        found.connect(receiver, weak=False)
+        return partial(found.disconnect, receiver)
+
+    with ExitStack() as stack:
+        for name, found in vars(signals).items():
+            if isinstance(found, Signal):
+                stack.callback(listen_to(name, found))
+        yield sent
+
+
 def test_the_recipe_for_sentry_sends_the_error_with_its_context(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -412,10 +560,11 @@ def test_every_exception_is_there() -> None:
     assert set(table("exception")) == known - {"`UpkeepError`"}
 
 
-def test_every_field_of_a_run_that_is_named_is_there() -> None:
-    (sentence,) = re.findall(r"Read from it (.*?);", REFERENCE)
-    for name in re.findall(r"`(\w+)`", sentence):
-        assert hasattr(Run, name)
+def test_every_field_of_a_run_is_there() -> None:
+    (fields_of_run,) = re.findall(r"Read from it\n(.*?)\n\nCall", REFERENCE, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", fields_of_run))
+    assert [name for name in named if not hasattr(Run, name)] == []
+    assert {each.name for each in Run._meta.concrete_fields if each.editable} <= named
 
 
 def test_every_test_that_is_named_is_there() -> None:
@@ -434,9 +583,54 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_links_within_the_page_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\(#([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert set(links) <= anchors_of(page)
+
+
+def test_links_into_other_pages_lead_to_headings(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {
-        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#([^)]+)\)", text)
+    for path, anchor in links:
+        assert anchor in anchors_of(page.parent / path), (path, anchor)
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+# Coming from another library
+
+# What one can write, set and call in maintenance_tasks 2.17.
+NAMES_THERE = """
+    Task load_all available_tasks named NotFoundError collection process count
+    no_collection csv_collection collection_batch_size enumerator_builder cursor_columns
+    throttle_on attribute validates mask_attribute reload_status_every report_on
+    rescue_from metadata csv_content in_batches cursor_is_json retry_on
+    after_start after_pause after_interrupt after_cancel after_complete after_error
+    enqueued paused cancelled succeeded errored error_handler
+    Runner run resume pause cancel name csv_file arguments run_model EnqueuingError
+    RecordInvalid ValueTooLong RunConcern TaskJob TaskJobConcern
+    task_name tick_count tick_total time_running time_to_completion error_class
+    error_message backtrace started_at ended_at created_at updated_at cursor status
+    job_id lock_version active completed started stopped stopping stuck stale
+    new running interrupted pausing cancelling
+    perform list help install task
+    tasks_module job ticker_delay active_storage_service backtrace_cleaner
+    parent_controller stuck_task_duration status_reload_frequency
+    report_errors_as_handled serialize_cursors_as_json task_staleness_threshold
+    max_job_runtime default_retry_backoff filter_parameters
+    iterate_exact_times iterate_once continue_iterating mark_job_worker_as_interrupted
+    build_enumerator each_iteration on_start on_shutdown on_complete nested parallel
+"""
+
+
+def test_every_name_of_maintenance_tasks_is_there() -> None:
+    rows = re.findall(r"^\| (.*?) \| .* \|$", COMING.read_text("utf-8"), re.MULTILINE)
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", " ".join(rows)))))
+    assert set(NAMES_THERE.split()) - named == set()
+
+
+def test_each_row_says_what_is_there_what_is_here_and_what_differs() -> None:
+    lines = re.findall(r"^\|.*$", COMING.read_text("utf-8"), re.MULTILINE)
+    assert [line for line in lines if line.count("|") != 4] == []

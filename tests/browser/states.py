@@ -22,7 +22,8 @@ from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
-from upkeep.runs.status import HELD, Status
+from upkeep.runs.sources import Source
+from upkeep.runs.status import HELD, STOPS, Status
 from upkeep.tasks import registry
 from upkeep.tasks.base import Task
 
@@ -83,6 +84,14 @@ class State:
 
 # Runs
 
+# The place of a run that is two thirds through.
+AT_WORK = {
+    "kind": "queryset",
+    "model": "shop.Article",
+    "fields": ["-changed_at", "id"],
+    "values": [{"$datetime": "2030-06-11T09:12:44+00:00"}, 31_870],
+}
+
 
 def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Run:
     """Return a run in a status, with the numbers that it would have by then."""
@@ -96,18 +105,20 @@ def run_in(status: Status, task: type[Task] | None = None, **changes: Any) -> Ru
             "started_at": ago(minutes=7, seconds=12),
             "time_running": timedelta(minutes=6, seconds=48),
             "done": 48_211 if status == Status.SUCCEEDED else 31_870,
-            "cursor": 31_870,
+            "cursor": AT_WORK,
             "attempts": 4,
         }
     if status in HELD:
         defaults |= {"worker": "worker-2.shop.example:41877"}
     if status in HELD:
         run.events.filter(status=Status.ENQUEUED).update(
-            created_at=defaults["created_at"]
+            created_at=defaults["created_at"], actor="ada", source=Source.PAGE
         )
         run.events.filter(status=Status.RUNNING).update(
             created_at=defaults["started_at"], actor=defaults["worker"]
         )
+    if "cursor" in defaults:
+        run.events.filter(status__in=STOPS).update(cursor=AT_WORK)
     Run.objects.filter(pk=run.pk).update(**defaults | changes)
     run.refresh_from_db()
     assert run.status == status

@@ -164,6 +164,12 @@ class TestAbandonedRun:
         assert sweep() == Swept(taken_over=1)
         assert Run.objects.get(pk=run.pk).status == then
 
+    def test_is_told_to_have_been_found_by_the_sweep(self) -> None:
+        run = silent(run_in(Status.RUNNING))
+        sweep()
+        event = run.events.latest("pk")
+        assert (event.status, event.source) == ("interrupted", "sweep")
+
     def test_says_who_fell_silent(self) -> None:
         run = silent(run_in(Status.RUNNING))
         sweep()

@@ -5,7 +5,9 @@ import pytest
 from tests.management.commands import upkeep
 from tests.management.conftest import Start
 from tests.testapp.maintenance import Numbers, Report
+from upkeep.execution.claim import this_worker
 from upkeep.runs.events import Event
+from upkeep.testing import run_inline
 
 pytestmark = pytest.mark.django_db
 
@@ -13,10 +15,26 @@ pytestmark = pytest.mark.django_db
 def test_has_a_line_for_each_event() -> None:
     run = Report.using(by="ada").run_now()
     lines = [line[21:] for line in upkeep("log", run.pk).out.splitlines()]
-    assert lines[0] == "enqueued     by ada"
-    assert lines[1].startswith("running      by ")
-    assert lines[2] == "log          Counting …"
-    assert lines[3].startswith("succeeded")
+    assert lines == [
+        "enqueued     by ada (python)",
+        f"running      by {this_worker()} (worker)",
+        "log          Counting …",
+        "succeeded    (worker)",
+    ]
+
+
+def test_tells_where_the_run_stopped() -> None:
+    run = run_inline(run_inline(Numbers, stop_after=2))
+    told = upkeep("log", run.pk).out
+    assert "The test told it to stop.  by " in told
+    assert "(worker) at position 2\n" in told
+    assert told.endswith("succeeded    (worker) at position 7\n")
+
+
+def test_tells_of_a_move_that_is_older_than_its_source() -> None:
+    run = Numbers.using(by="ada").enqueue()
+    run.events.update(source="")
+    assert upkeep("log", run.pk).out.endswith("enqueued     by ada\n")
 
 
 def test_cannot_steer_a_terminal() -> None:

@@ -40,7 +40,8 @@ class TestEnqueue:
     def test_notes_who_asked_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(getpass, "getuser", lambda: "ada")
         upkeep("run", "testapp.CountUp")
-        assert Run.objects.get().events.get().actor == "ada"
+        event = Run.objects.get().events.get()
+        assert (event.actor, event.source) == ("ada", "command")
 
     def test_takes_a_person_without_a_name(
         self, monkeypatch: pytest.MonkeyPatch

@@ -37,6 +37,7 @@ def test_bears_a_name_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     upkeep("pause", run.pk, "--reason", "The shop is busy.")
     event = run.events.latest("pk")
     assert (event.actor, event.text) == ("ada", "The shop is busy.")
+    assert event.source == "command"
 
 
 def test_takes_a_reason_that_no_database_would() -> None:

@@ -150,8 +150,3 @@ class TestFilters:
             label="a.b.Task",
         )
         assert page.words == "a.b|Task"
-
-    def test_show_json_in_a_line(self) -> None:
-        assert shown("{% load upkeep %}{{ it|compact }}", it={"é": [1]}).words == (
-            '{"é": [1]}'
-        )

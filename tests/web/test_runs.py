@@ -27,10 +27,12 @@ from tests.web.visits import (
     visitor,
 )
 from upkeep.databases import Now
+from upkeep.execution.claim import this_worker
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ACTIVE, Status
 from upkeep.runs.why import why
+from upkeep.testing import run_inline
 from upkeep.web.runs import EVENTS
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +120,13 @@ class TestWishes:
         event = Event.objects.filter(run=run).last()
         assert event is not None
         assert (event.actor, event.status) == ("ada", Status.PAUSED)
+
+    def test_come_from_the_page(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        for wish in ("pause", "resume", "cancel"):
+            client.post(to(f"run-{wish}", run.pk))
+        sources = run.events.values_list("source", flat=True)
+        assert list(sources) == ["python", "page", "page", "page"]
 
     def test_by_htmx_are_answered_by_the_part(self, client: Client) -> None:
         run = Numbers.enqueue()
@@ -331,6 +340,37 @@ class TestStory:
         assert "Not yours." not in text(client.get(to("run", run.pk)))
 
 
+class TestPlace:
+    def test_of_each_stop_is_told_in_the_story(self, client: Client) -> None:
+        run = run_inline(run_inline(Numbers, stop_after=2))
+        words = markup(client.get(to("run", run.pk))).words
+        assert "The test told it to stop. at position 2" in words
+        assert "at position 7" in words
+
+    def test_tells_no_secret(self, client: Client) -> None:
+        run = Confide.enqueue(api_key="open-sesame")
+        Run.objects.update(cursor={"kind": "iterate", "value": "open-sesame"})
+        run.pause()
+        for headers in ({}, JSON, PART):
+            told = text(client.get(to("run", run.pk), headers=headers))
+            assert "open-sesame" not in told
+
+
+class TestSource:
+    def test_is_told_beside_who_did_it(self, client: Client) -> None:
+        run = Numbers.using(by="ada").enqueue()
+        claim(run).end(Status.SUCCEEDED)
+        page = markup(client.get(to("run", run.pk)))
+        assert "ada · Python" in page.words
+        assert f"{this_worker()} · worker" in page.words
+
+    def test_is_left_out_where_it_is_not_known(self, client: Client) -> None:
+        run = Numbers.using(by="ada").enqueue()
+        run.events.update(source="")
+        words = markup(client.get(to("run", run.pk))).words
+        assert "Enqueued ada Facts" in words
+
+
 class TestJSON:
     def test_is_the_run_with_why_and_where(self, client: Client) -> None:
         run = Numbers.enqueue()
@@ -338,6 +378,41 @@ class TestJSON:
         assert told["why"] == "It waits for a worker."
         assert told["url"] == to("run", run.pk)
         assert told["label"] == "testapp.Numbers"
+
+    def test_has_the_story_that_the_page_tells(self, client: Client) -> None:
+        run = Numbers.using(by="ada").enqueue()
+        run.pause(by="bob", reason="The shop is busy.")
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert told["earlier"] is None
+        first, last = reversed(told["story"])
+        assert (first["actor"], first["source"]) == ("ada", "python")
+        assert last == {
+            "id": run.events.latest("pk").pk,
+            "kind": "move",
+            "status": "paused",
+            "text": "The shop is busy.",
+            "actor": "bob",
+            "source": "python",
+            "created_at": last["created_at"],
+            "cursor": None,
+        }
+        assert datetime.fromisoformat(last["created_at"]).tzinfo
+
+    def test_of_the_story_has_the_places_at_which_it_stopped(
+        self, client: Client
+    ) -> None:
+        run = run_inline(Numbers, stop_after=2)
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert [each["cursor"] for each in told["story"]] == [run.cursor, None, None]
+
+    def test_has_a_long_story_in_parts(self, client: Client) -> None:
+        run = Numbers.enqueue()
+        run.tell(Event.Kind.LOG, *map(str, range(EVENTS)))
+        told = client.get(to("run", run.pk), headers=JSON).json()
+        assert told["story"][0]["text"] == str(EVENTS - 1)
+        rest = {"before": told["earlier"]}
+        told = client.get(to("run", run.pk), rest, headers=JSON).json()
+        assert [each["status"] for each in told["story"]] == ["enqueued"]
 
     def test_has_no_token(self, client: Client) -> None:
         run = run_in(Status.RUNNING, CountUp)

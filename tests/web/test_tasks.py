@@ -68,7 +68,8 @@ class TestStart:
         run = Run.objects.get()
         assert (answer.status_code, answer["Location"]) == (302, to("run", run.pk))
         assert (run.requested_by, run.status) == (asker, Status.ENQUEUED)
-        assert [event.actor for event in run.events.all()] == ["ada"]
+        (event,) = run.events.all()
+        assert (event.actor, event.source) == ("ada", "page")
 
     def test_in_json_tells_of_the_run(self, client: Client) -> None:
         answer = client.post(NUMBERS, headers=JSON)

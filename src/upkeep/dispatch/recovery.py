@@ -25,6 +25,7 @@ from upkeep.execution.claim import let_go
 from upkeep.runs import retention, uploads
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
+from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
 
 logger = logging.getLogger("upkeep")
@@ -92,13 +93,14 @@ def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
 def _take_over(run: Run) -> bool:
     """Take a run from a worker whose lease is over, and end its session first."""
     _evict_holder(run)
-    taken = let_go(
-        run,
-        Status(run.status),
-        fence=Q(lease_token=run.lease_token) & abandoned(),
-        reason=f"Its worker {run.worker} fell silent; the next one goes on.",
-        workers_lost=F("workers_lost") + 1,
-    )
+    with moves_from(Source.SWEEP):
+        taken = let_go(
+            run,
+            Status(run.status),
+            fence=Q(lease_token=run.lease_token) & abandoned(),
+            reason=f"Its worker {run.worker} fell silent; the next one goes on.",
+            workers_lost=F("workers_lost") + 1,
+        )
     if taken:
         logger.warning("%s was taken over: its worker fell silent.", run)
     return taken

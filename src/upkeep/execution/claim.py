@@ -17,6 +17,7 @@ from upkeep.exceptions import LeaseLost
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run, announce_on_commit, new_token
+from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import WAITING, WHEN_LET_GO, Status
 
 
@@ -65,7 +66,8 @@ class Claim:
             )
             run = Run.objects.using(home()).get(pk=run_id)
             is_first = run.attempts == 1
-            start = run.note_move(actor=this_worker(), is_new=is_first)
+            with moves_from(Source.WORKER):
+                start = run.note_move(actor=this_worker(), is_new=is_first)
         return cls(run, *[start] * is_first)
 
     @contextmanager
@@ -121,13 +123,15 @@ class Claim:
 
     def move(self, target: Status, *, reason: str = "", **changes: Any) -> None:
         """Make the last move in the transaction that is open. Raises LeaseLost."""
-        if not self.run.move_to(
-            target,
-            fence=self._fence(),
-            reason=reason,
-            announce=self.untold.append,
-            **changes,
-        ):
+        with moves_from(Source.WORKER):
+            moved = self.run.move_to(
+                target,
+                fence=self._fence(),
+                reason=reason,
+                announce=self.untold.append,
+                **changes,
+            )
+        if not moved:
             raise LeaseLost(f"{self.run} was taken over by another worker.")
 
     def let_go(self, *, reason: str = "", **changes: Any) -> bool:
@@ -143,7 +147,7 @@ class Claim:
             if status is Status.RUNNING and not reason:
                 return False
             self.run.refresh_from_db(using=home())
-            with self.transaction():
+            with self.transaction(), moves_from(Source.WORKER):
                 if let_go(
                     self.run,
                     status,

@@ -101,12 +101,13 @@ class Throttling:
 
     def wait(self, hold: Hold) -> bool:
         """Wait as it is told; True where the run was let go meanwhile, or for it."""
-        if self._is_left_to_a_message(hold):
+        if self.is_left_to_a_message(hold):
             return self._leave(hold)
         self._tell(hold)
         return waiting.wait(hold.wait, stop=self._stop)
 
-    def _is_left_to_a_message(self, hold: Hold) -> bool:
+    def is_left_to_a_message(self, hold: Hold) -> bool:
+        """Tell whether to give the worker back, and not to wait here."""
         if self._keeps_worker or hold.wait < waiting.WORTH_A_MESSAGE:
             return False
         return port.defers(self.claim.run)

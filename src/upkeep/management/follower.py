@@ -33,7 +33,9 @@ def story(run: Run, *, after: int = 0) -> Iterator[Event]:
     """Yield the events of a run behind that id, a page in memory at a time."""
     events = Event.objects.using(home()).filter(run=run).order_by("pk")
     while page := list(events.filter(pk__gt=after)[:PAGE]):
-        yield from page
+        for event in page:
+            event.run = run  # Lest each of them asks for it.
+            yield event
         after = page[-1].pk
 
 

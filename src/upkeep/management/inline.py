@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from upkeep.exceptions import InvalidTransition
 from upkeep.execution.interruption import Interruption
+from upkeep.runs.sources import Source, moves_from
 
 if TYPE_CHECKING:
     from upkeep.management.follower import Follower
@@ -41,7 +42,8 @@ class Watched(Interruption):
         """Show where the run is, pause it if that is wanted, and say why to stop."""
         self.follower.look_now_and_then()
         if self._is_pause_due:
-            with suppress(InvalidTransition):  # Somebody was quicker: it stops anyway.
+            # Somebody may have been quicker: it stops anyway.
+            with suppress(InvalidTransition), moves_from(Source.COMMAND):
                 self.run.pause(by=self.by, reason="Ctrl-C")
             self._is_pause_due = False
         return super().reason()

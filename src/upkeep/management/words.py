@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from upkeep.runs.facts import label
+from upkeep.runs.places import place_of
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
 from upkeep.runs.words import as_json, duration, moment, rate, rounded
@@ -72,10 +73,13 @@ def name(run: Run) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Say an event in a line: when, what, why or the text of the log, and by whom."""
+    """Say an event in a line: when, what, why or the text of the log, who and where."""
     by = f"by {event.actor}" if event.actor else ""
-    said = "  ".join(filter(None, (event.text, by)))
-    return line(event.created_at, event.status or event.kind, said)
+    source = f"({event.source})" if event.source else ""
+    place = f"at {found}" if (found := place_of(event)) else ""
+    said = " ".join(filter(None, (by, source, place)))
+    text = "  ".join(filter(None, (event.text, said)))
+    return line(event.created_at, event.status or event.kind, text)
 
 
 def line(when: datetime, what: str, text: str) -> str:

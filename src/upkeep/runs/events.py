@@ -1,4 +1,4 @@
-"""The story of a run: its moves, each with actor and reason, and its log lines."""
+"""The story of a run: its moves, with actor, source and reason, and its log lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from upkeep.runs.sources import Source
 from upkeep.runs.status import Status
 
 
@@ -13,7 +14,8 @@ class Event(models.Model):
     """
     Something that happened to a run.
 
-    `cursor` is where it stopped, as it is: it may hold what is masked elsewhere.
+    `source` is from where a move was made; older ones and log lines have none.
+    `cursor` is where it stopped, as it is: `places` masks what is secret in it.
     `announce_at` is when others may call the hooks and signals of a move, should who
     made it have died; None: they were called, or there are none.
     """
@@ -34,6 +36,14 @@ class Event(models.Model):
     )
     text = models.TextField(_("text"), blank=True)
     actor = models.CharField(_("actor"), max_length=255, blank=True)
+    source = models.CharField(
+        _("source"),
+        max_length=8,
+        choices=Source.choices,
+        blank=True,
+        default="",
+        db_default="",
+    )
     cursor = models.JSONField(_("cursor"), null=True, blank=True, editable=False)
     announce_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
+from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
 from upkeep.tasks import parameters, registry
 from upkeep.tasks.masks import FILTERED, masked_names
 
 if TYPE_CHECKING:
+    from upkeep.runs.events import Event
     from upkeep.runs.models import Run
 
 
@@ -28,9 +30,17 @@ def facts(run: Run) -> dict[str, Any]:
     return values | {
         "parent": run.parent_id,
         "parameters": _masked_parameters(run),
+        "cursor": shown_cursor(run, run.cursor),
         "label": label(run),
         "eta": _as_json(time_left),
     }
+
+
+def facts_of_event(event: Event) -> dict[str, Any]:
+    """Return a line of a run's story as JSON."""
+    names = [field.name for field in event._meta.concrete_fields if field.editable]
+    values = {name: _as_json(getattr(event, name)) for name in names if name != "run"}
+    return values | {"cursor": shown_cursor(event.run, event.cursor)}
 
 
 def label(run: Run) -> str:

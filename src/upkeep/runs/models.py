@@ -21,6 +21,7 @@ from upkeep.port import port
 from upkeep.runs import slots
 from upkeep.runs.events import Event
 from upkeep.runs.querysets import RunQuerySet
+from upkeep.runs.sources import Source, here, moves_from
 from upkeep.runs.status import ACTIVE, ENDED, HELD, STOPS, WAITING, Status, sources_of
 from upkeep.tasks import registry
 
@@ -77,7 +78,12 @@ def new_token() -> str:
 
 def announce_on_commit(event: Event) -> None:
     """Have the hooks and signals of a move called when it is committed."""
-    transaction.on_commit(lambda: port.announce(event), using=home(), robust=True)
+
+    def tell() -> None:
+        with moves_from(Source.PYTHON):  # What hooks do is not done by a person.
+            port.announce(event)
+
+    transaction.on_commit(tell, using=home(), robust=True)
 
 
 class Run(models.Model):
@@ -348,6 +354,7 @@ class Run(models.Model):
             status=self.status,
             text=self.reason,
             actor=storable(actor)[:255],
+            source=here(),
             cursor=self.cursor if self.status in STOPS else None,
             announce_at=timezone.now() + conf.LEASE if is_announced else None,
         )

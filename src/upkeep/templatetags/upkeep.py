@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import NoReverseMatch, reverse
 
 from upkeep.runs import words
+from upkeep.runs.places import place_of
 from upkeep.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.template import Context
 
+    from upkeep.runs.events import Event
     from upkeep.runs.models import Run
 
 register = template.Library()
@@ -116,6 +118,6 @@ def rate(items_a_second: float) -> str:
 
 
 @register.filter
-def compact(value: Any) -> str:
-    """Return JSON in one line."""
-    return words.as_json(value)
+def place(event: Event) -> str:
+    """Say where the run stopped, as the command line does."""
+    return place_of(event)

@@ -19,6 +19,7 @@ from upkeep.port import port
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Task
+from upkeep.testing.throttles import stops_when_throttled
 
 
 def run_inline(
@@ -28,12 +29,16 @@ def run_inline(
     Run a task here, or go on with a run, and return the run as it is then.
 
     With `stop_after` it stops after so many items, as a run does whose worker is told
-    to stop; give the run that is returned once more, and it goes on. Raises what
-    `run_now` raises, and InvalidTransition for a run that is over.
+    to stop; give the run that is returned once more, and it goes on. It also stops
+    where a throttle holds for 5 seconds or more. Raises what `run_now` raises, and
+    InvalidTransition for a run that is over.
     """
     if stop_after is not None and stop_after < 0:
         raise ValueError(f"stop_after must be 0 or more, not {stop_after}.")
-    with mock.patch.object(port, "call_worker", messages.expect):  # Nobody else works.
+    with (
+        mock.patch.object(port, "call_worker", messages.expect),  # Nobody else works.
+        stops_when_throttled(),
+    ):
         if isinstance(task, Run):
             run = _taken_up(task, parameters)
         else:

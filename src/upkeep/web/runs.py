@@ -11,9 +11,11 @@ from upkeep.databases import home
 from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
-from upkeep.runs.facts import facts, label, parameters_in_words
+from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
+from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
+from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
 from upkeep.runs.why import INVALID_FILE, why
 from upkeep.runs.words import as_json
@@ -103,7 +105,8 @@ def _progress_context(run: Run) -> dict[str, Any]:
 
 def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpResponse:
     try:
-        grant(by=user_of(request))
+        with moves_from(Source.PAGE):
+            grant(by=user_of(request))
     except (InvalidTransition, AlreadyActive, QueueRefused) as error:
         run.refresh_from_db()
         return _show(request, run, status=CONFLICT, refusal=str(error))
@@ -115,12 +118,13 @@ def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpRes
 def _show(
     request: HttpRequest, run: Run, *, status: int = 200, refusal: str = ""
 ) -> HttpResponse:
-    if wants_json(request):
-        error = {"error": refusal} if refusal else {}
-        return data(run_in_full(run) | error, status=status)
-    reason = why(run)
     before = before_of(request)
     events, earlier = _page_of(run, before)
+    if wants_json(request):
+        story = {"story": list(map(facts_of_event, events)), "earlier": earlier}
+        error = {"error": refusal} if refusal else {}
+        return data(run_in_full(run) | story | error, status=status)
+    reason = why(run)
     letters = _dead_letters(run)
     state = [facts(run), reason, refusal, [event.pk for event in events]]
     state.append([letter.pk for letter in letters])
@@ -135,6 +139,7 @@ def _show(
         "before": before,
         # In a template, `.items` of a dict would be the parameter of that name.
         "parameters": list(parameters_in_words(run).items()),
+        "place": place_in_words(run, run.cursor),
         "metadata": as_json(run.metadata, indent=2),
         "result": as_json(run.result, indent=2),
         "wishes": _wishes(run),
@@ -175,4 +180,6 @@ def _page_of(run: Run, before: str) -> tuple[list[Event], int | None]:
     if before:
         events = events.filter(pk__lt=int(before))
     found = list(events[: EVENTS + 1])
+    for event in found:
+        event.run = run  # Lest each of them asks for it.
     return found[:EVENTS], found[EVENTS - 1].pk if len(found) > EVENTS else None

@@ -22,6 +22,7 @@ from upkeep.exceptions import (
 )
 from upkeep.runs.models import Run
 from upkeep.runs.overview import overview
+from upkeep.runs.sources import Source, moves_from
 from upkeep.tasks import registry
 from upkeep.tasks.masks import masked_names
 from upkeep.tasks.values import to_storable
@@ -119,7 +120,8 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
 
 def _enqueue(request: HttpRequest, task: type[Task], form: ParameterForm) -> Run:
     try:
-        return task.using(by=user_of(request)).enqueue(**_given(request, form))
+        with moves_from(Source.PAGE):
+            return task.using(by=user_of(request)).enqueue(**_given(request, form))
     except VanishedReference:  # Another click has just used up a file that was kept.
         form.find_files()  # This says which.
         raise

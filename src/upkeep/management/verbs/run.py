@@ -26,6 +26,7 @@ from upkeep.management.inline import Watched
 from upkeep.management.troubles import passing
 from upkeep.management.verbs.base import Verb, user_name
 from upkeep.management.words import greeting, name
+from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import ENDED
 from upkeep.tasks import parameters, registry
 
@@ -94,7 +95,7 @@ class RunTask(Verb):
     def handle(self, *, follow: bool, inline: bool, **options: Any) -> None:
         """Write the row of the run, and see to it as far as is wanted."""
         try:
-            with _order(**options) as order:
+            with _order(**options) as order, moves_from(Source.COMMAND):
                 run = write_for_here(order) if inline else enqueue(order)
         except InvalidParameters as error:
             raise Usage(
@@ -126,7 +127,8 @@ class RunTask(Verb):
         self.screen.say(PAUSING)
         connections[home()].close()  # It may have been left in the midst of an answer.
         try:
-            run.pause(by=user_name(), reason="Ctrl-C")
+            with moves_from(Source.COMMAND):
+                run.pause(by=user_name(), reason="Ctrl-C")
         except InvalidTransition:
             follower.look()  # It is over.
             return

@@ -17,6 +17,7 @@ from upkeep.management.verbs.base import Verb, find_run
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, label, parameters_in_words
 from upkeep.runs.models import Run
+from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
 from upkeep.runs.why import why
 from upkeep.runs.words import duration, moment, rate
@@ -135,7 +136,8 @@ def _body(run: Run) -> Pairs:
     parameters = parameters_in_words(run).items()
     yield "parameters", "\n".join(f"{name} = {text}" for name, text in parameters)
     yield "metadata", words.compact(run.metadata) if run.metadata else ""
-    yield "cursor", words.compact(run.cursor) if run.cursor else ""
+    cursor = shown_cursor(run, run.cursor)
+    yield "cursor", words.compact(cursor) if cursor else ""
     yield "result", "" if run.result is None else words.compact(run.result)
     if run.error_class:
         yield "error", f"{run.error_class}: {run.error_message}"

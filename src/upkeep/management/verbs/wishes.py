@@ -12,6 +12,7 @@ from upkeep.management.exits import Failed, Refused
 from upkeep.management.troubles import passing
 from upkeep.management.verbs.base import Verb, find_run, user_name
 from upkeep.management.words import name
+from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Wish(Verb):
         problems: list[Exception] = []
         for run in [find_run(pk) for pk in runs]:
             try:
-                getattr(run, self.name)(by=user_name(), reason=reason)
+                with moves_from(Source.COMMAND):
+                    getattr(run, self.name)(by=user_name(), reason=reason)
             except (InvalidTransition, AlreadyActive) as error:
                 problems.append(error)
             except DatabaseError as error:
