@@ -23,5 +23,6 @@ class UpkeepConfig(AppConfig):
         port.announce = announcements.announce
         port.is_listened_to = announcements.is_listened_to
         port.call_worker = messages.send
+        port.check_queue = messages.check
         port.defers = messages.defers
         registry.discover()

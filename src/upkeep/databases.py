@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -153,6 +154,17 @@ def through_deadlocks(alias: str, write: Callable[[], T]) -> T:
             if connections[alias].in_atomic_block or not _is_deadlock(error):
                 raise
     return write()
+
+
+def in_short(alias: str, write: Callable[[], T]) -> T:
+    """Make one of many transactions; SQLite is left to others for a while behind it."""
+    begun = time.monotonic()
+    written = through_deadlocks(alias, write)
+    connection = connections[alias]
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        spent = timedelta(seconds=time.monotonic() - begun)
+        time.sleep(gap_after(spent).total_seconds())
+    return written
 
 
 @contextmanager

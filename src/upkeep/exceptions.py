@@ -8,6 +8,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── QueueRefused         the queue does not serve what was asked of it
     ├── AlreadyActive        the same run is under way
     ├── InvalidTransition    a run cannot make that move from where it is
+    ├── NoOpenLetters        none of these dead letters waits to be seen to
     ├── InvalidCollection    what `collection()` returned cannot be walked
     ├── InvalidFile          a file cannot be read as what it should be
     ├── StorageFailed        the storage broke off while it gave a file
@@ -63,6 +64,10 @@ class AlreadyActive(UpkeepError):
 
 class InvalidTransition(UpkeepError):
     """A run cannot make that move from the status it is in."""
+
+
+class NoOpenLetters(UpkeepError):
+    """None of the dead letters that were to be seen to is open any more."""
 
 
 class InvalidCollection(UpkeepError):

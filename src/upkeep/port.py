@@ -35,6 +35,9 @@ class Port:
     call_worker: Callable[[Run], object] = _nobody
     """See that a worker hears of a run whose row says that it wants one."""
 
+    check_queue: Callable[[Run], object] = _nobody
+    """Raise QueueRefused where no message of a run could be sent."""
+
     defers: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
     """Tell whether a worker hears of a run no sooner than its `run_after`."""
 

@@ -13,7 +13,14 @@ from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.models import Item
 from upkeep import Task
-from upkeep.execution import chunks, executor, interruption, throttling
+from upkeep.execution import (
+    chunks,
+    executor,
+    interruption,
+    rate,
+    throttling,
+    waiting,
+)
 
 Trial = TypeVar("Trial", bound=type[Task])
 
@@ -46,7 +53,9 @@ def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "monotonic", clock)
     monkeypatch.setattr(interruption, "monotonic", clock)
     monkeypatch.setattr(throttling, "monotonic", clock)
-    monkeypatch.setattr(throttling, "sleep", clock.sleep)
+    monkeypatch.setattr(rate, "monotonic", clock)
+    monkeypatch.setattr(waiting, "monotonic", clock)
+    monkeypatch.setattr(waiting, "sleep", clock.sleep)
 
 
 @pytest.fixture

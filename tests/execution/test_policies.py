@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from tests.execution.story import effects, log_of, once, resume
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Document, Effect, Item
 from upkeep import Discard, Handle, Job, Quarantine, Report, Retry, Skip, Task
-from upkeep.execution import executor
+from upkeep.execution import executor, waiting
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
 from upkeep.execution.settlement import Settlement
@@ -256,11 +255,10 @@ class TestRetry:
         naps: list[float] = []
 
         def sleep(seconds: float) -> None:
-            if seconds == 0.5:  # Others are gaps that SQLite needs.
-                naps.append(seconds)
-                Run.objects.get(pk=run.pk).pause()
+            naps.append(seconds)
+            Run.objects.get(pk=run.pk).pause()
 
-        monkeypatch.setattr(time, "sleep", sleep)
+        monkeypatch.setattr(waiting, "sleep", sleep)
         executor.execute(run.pk, run.lease_token)
         run.refresh_from_db()
         assert counts(run)[:2] == (Status.PAUSED, 6)

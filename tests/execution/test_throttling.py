@@ -22,7 +22,7 @@ from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Effect, Item
 from upkeep import Job, Task, Throttle, throttle
 from upkeep.databases import Now
-from upkeep.execution import executor, throttling
+from upkeep.execution import executor, throttling, waiting
 from upkeep.execution.claim import Claim
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Run
@@ -439,7 +439,7 @@ class TestInPlace:
             clock.sleep(seconds)
 
         run = gated(gate).enqueue()
-        with mock.patch.object(throttling, "sleep", listen):
+        with mock.patch.object(waiting, "sleep", listen):
             advance(run, to_the_end=gate.to_the_end)  # type: ignore[attr-defined]
         assert {each[:2] for each in told} == {("running", "gate")}
         assert told[0][2].startswith("Throttled by gate since ")
@@ -461,7 +461,7 @@ class TestInPlace:
             clock.sleep(seconds)
 
         run = gated(gate).enqueue()
-        with mock.patch.object(throttling, "sleep", listen):
+        with mock.patch.object(waiting, "sleep", listen):
             advance(run, to_the_end=gate.to_the_end)  # type: ignore[attr-defined]
         assert (run.status, run.done, run.throttled_by) == (status, 5, "")
         assert clock() - wished[0] <= 1
@@ -469,7 +469,7 @@ class TestInPlace:
     def test_ctrl_c_in_run_now_is_heard_at_once(self, gated: Any) -> None:
         gate = Gate(holds_at(5), backoff=timedelta(hours=1))
         with (
-            mock.patch.object(throttling, "sleep", side_effect=KeyboardInterrupt),
+            mock.patch.object(waiting, "sleep", side_effect=KeyboardInterrupt),
             pytest.raises(KeyboardInterrupt),
         ):
             gated(gate).run_now()

@@ -26,7 +26,7 @@ from tests.integration.harness import (
 from tests.testapp.clock import clock
 from tests.testapp.maintenance import CountUpByNight, CountUpHeldOnce
 from tests.testapp.models import Country
-from upkeep.execution import throttling
+from upkeep.execution import throttling, waiting
 from upkeep.models import Run
 from upkeep.runs.status import Status
 
@@ -78,7 +78,7 @@ def test_it_waits_is_paused_resumed_and_goes_on(shop: Country) -> None:
 def test_it_looks_again_by_itself_and_does_not_spin(
     shop: Country, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttling, "WORTH_A_MESSAGE", timedelta(0))
+    monkeypatch.setattr(waiting, "WORTH_A_MESSAGE", timedelta(0))
     monkeypatch.setattr(CountUpByNight.shop_is_open, "_upkeep_throttle", TERMS)
     run = CountUpByNight.enqueue()
     with process(work):
@@ -111,7 +111,8 @@ def test_each_effect_happens_once_wherever_a_worker_that_waits_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttling, "monotonic", clock)
-    monkeypatch.setattr(throttling, "sleep", clock.sleep)
+    monkeypatch.setattr(waiting, "monotonic", clock)
+    monkeypatch.setattr(waiting, "sleep", clock.sleep)
     points = points_of_unbroken_run(CountUpHeldOnce.enqueue(), tmp_path / "points")
     wrong = []
     for point in while_held(points):

@@ -15,14 +15,15 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from tests.runs.stages import run_in
+from tests.runs.stages import claim, run_in
 from tests.runs.test_slots import raced
 from tests.runs.test_uploads import kept
 from tests.testapp.maintenance import CountUp, ImportItems, Numbers
 from tests.testapp.models import Mark, Receipt
+from upkeep import databases
 from upkeep.dispatch import recovery
 from upkeep.dispatch.recovery import sweep
-from upkeep.models import Event, Lease, Run, Upload
+from upkeep.models import DeadLetter, Event, Lease, Run, Upload
 from upkeep.runs import retention
 from upkeep.runs.retention import Pruned, prune
 from upkeep.runs.status import ACTIVE, ENDED, Status
@@ -262,6 +263,81 @@ class TestReferences:
         assert runs[3].lease.run == runs[3]
 
 
+def retried(number: int = 1) -> tuple[Run, list[Run]]:
+    """Return an old run, and so many that have retried a dead letter of it."""
+    parent = run_in(Status.SUCCEEDED, Numbers)
+    letters = [parent.dead_letters.create(item=str(n)) for n in range(number)]
+    children = [letter.retry() for letter in letters]
+    for child in children:
+        claim(child).end(Status.SUCCEEDED)
+    age(parent, *children)
+    return parent, children
+
+
+@pytest.mark.django_db(transaction=True)
+class TestChildren:
+    """A run goes behind those that retried its dead letters, and not before them."""
+
+    def test_go_with_their_parent(self) -> None:
+        retried(3)
+        told = prune(A_MONTH, dry_run=True)
+        assert (told.runs, told.kept) == (4, 0)
+        assert prune(A_MONTH) == told
+        assert not Run.objects.exists()
+        assert not DeadLetter.objects.exists()
+
+    @pytest.mark.parametrize("at_once", [1, 2, 3])
+    def test_need_not_be_near_it(
+        self, monkeypatch: pytest.MonkeyPatch, at_once: int
+    ) -> None:
+        monkeypatch.setattr(retention, "LOOKED_AT_AT_ONCE", at_once)
+        retried(2)
+        retried(1)
+        old()
+        told = prune(A_MONTH, dry_run=True)
+        assert (told.runs, told.kept) == (6, 0)
+        assert prune(A_MONTH) == told
+        assert not Run.objects.exists()
+
+    @pytest.mark.parametrize("status", sorted(Status))
+    def test_that_stay_keep_it(self, status: Status) -> None:
+        parent = old()
+        child = run_in(status, Numbers)
+        Run.objects.filter(pk=child.pk).update(parent=parent)
+        assert prune(A_MONTH) == Pruned()
+        assert Run.objects.count() == 2
+
+    def test_may_go_before_it(self) -> None:
+        parent, _children = retried()
+        Run.objects.filter(pk=parent.pk).update(ended_at=timezone.now())
+        assert prune(A_MONTH).runs == 1
+        assert Run.objects.get() == parent
+        assert parent.dead_letters.get().retried_by is None
+
+    def test_that_are_protected_protect_it(self) -> None:
+        parent, (child, _other) = retried(2)
+        Receipt.objects.create(run=child)
+        told = prune(A_MONTH, dry_run=True)
+        assert (told.runs, told.kept) == (1, 1)
+        assert prune(A_MONTH) == told
+        assert set(Run.objects.all()) == {parent, child}
+
+    def test_that_come_meanwhile_keep_it_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parent = old()
+        parent.dead_letters.create(item="1")
+        batches = retention._batches
+
+        def meanwhile(pks: list[int]) -> Any:
+            parent.dead_letters.retry()
+            return batches(pks)
+
+        monkeypatch.setattr(retention, "_batches", meanwhile)
+        assert prune(A_MONTH) == Pruned()
+        assert parent.children.count() == 1
+
+
 class TestRace:
     @pytest.mark.django_db
     def test_a_run_that_is_resumed_before_its_turn_is_not_deleted(
@@ -343,7 +419,7 @@ class TestMany:
     @pytest.fixture(autouse=True)
     def no_gaps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Leave SQLite to others for no time; nobody is there."""
-        monkeypatch.setattr(retention, "gap_after", lambda spent: timedelta(0))
+        monkeypatch.setattr(databases, "gap_after", lambda spent: timedelta(0))
 
     def test_cost_less_than_one_query_for_twenty(self) -> None:
         many(20_000)

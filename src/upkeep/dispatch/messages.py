@@ -117,6 +117,11 @@ def send(run: Run) -> bool:
     return True
 
 
+def check(run: Run) -> None:
+    """Raise QueueRefused where no message of the run could be sent."""
+    message(backend=run.backend, queue=run.queue, priority=run.priority, run_after=None)
+
+
 def defers(run: Run) -> bool:
     """Tell whether the backend of a run can keep a message until its moment comes."""
     try:

@@ -41,12 +41,14 @@ class Chunk:
     items: int = 0
     skipped: int = 0
     failed: int = 0
+    executed: int = 0  # Items, as often as process() was called for them.
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
     hand: Hand | None = None  # The item that process() raised for, or the only one.
     passed_over: list[PassedOver] = field(default_factory=list)
     failure: Failure | None = None  # Of the item behind it, which is to be settled.
+    skips: list[tuple[Cursor, Skip]] = field(default_factory=list)  # in a retrial
 
     @property
     def done(self) -> int:
@@ -75,6 +77,7 @@ class Block:
     begun: float
     done: int = 0
     skipped: int = 0
+    skips: list[tuple[Cursor, Skip]] = field(default_factory=list)
     is_complete: bool = False  # process() has returned for all that were begun.
 
     def items(self) -> Sequence[Any]:
@@ -110,14 +113,16 @@ class Walker:
         has_rules = len(self.rules) > 1
         self.block_seconds = BLOCK if has_rules else math.inf
 
-    def work(self, chunk: Chunk, seconds: float, undoable: Undoable | None) -> None:
+    def work(
+        self, chunk: Chunk, seconds: float, most: int, undoable: Undoable | None
+    ) -> None:
         """
-        Process page after page until the time is up or the collection ends.
+        Process page after page until it is over, by time or number, or all is done.
 
         `undoable` opens a block that is undone if an error leaves it; None is for a
         task that has no transaction, in which whatever was done stays done.
         """
-        self.chunk, self.seconds = chunk, seconds
+        self.chunk, self.seconds, self.most = chunk, seconds, most
         self.undoable = undoable
         self.suspect = -1  # The place of an item that was seen to fail among others.
         self.ends: list[int] = []  # Where the next pages have to end, the last first.
@@ -147,7 +152,7 @@ class Walker:
         size = self.pace.page(items, spent=now - self.begun, left=self.deadline - now)
         while self.ends and self.ends[-1] <= items:
             self.ends.pop()
-        return min(size, self.ends[-1] - items) if self.ends else size
+        return min(size, (self.ends[-1] if self.ends else self.most) - items)
 
     @property
     def deadline(self) -> float:
@@ -187,7 +192,8 @@ class Walker:
 
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""
-        process, interruption = self.task.process, self.interruption
+        process = (self.executor.retrial or self.task).process
+        interruption = self.interruption
         deadline = min(self.deadline, block.begun + self.block_seconds)
         done = 0
         try:
@@ -196,28 +202,35 @@ class Walker:
                     process(item)
                 except Skip as skip:
                     block.done = done
-                    self._skip(block, item, skip)
+                    self._skip(block, skip)
                 done += 1
                 if monotonic() >= deadline or interruption.asked:
                     break
             block.is_complete = True
         finally:
             block.done = done
+            self.chunk.executed += done + (not block.is_complete)
 
-    def _skip(self, block: Block, item: object, skip: Skip) -> None:
+    def _skip(self, block: Block, skip: Skip) -> None:
         """Count an item that wants to be passed over."""
         if isinstance(self.task, Job):
             raise skip  # It has no other, and a rule says how it ends.
         block.skipped += 1
-        if reason := str(skip):
-            name = self._name(item, self.chunk.items + block.done)
-            self.task.log(f"Skipped {name}: {reason}")
+        reason, retrial = str(skip), self.executor.retrial
+        if not (reason or retrial):
+            return
+        hand = self._hand(block.page, block.start + block.done, ahead=block.done)
+        if reason:
+            self.task.log(f"Skipped {hand.name}: {reason}")
+        if retrial:
+            block.skips.append((hand.after, skip))
 
     def _keep(self, block: Block) -> None:
         """Count the items of a block that are done."""
         if block.done:
             self.chunk.items += block.done
             self.chunk.skipped += block.skipped
+            self.chunk.skips += block.skips
             self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
 
     def _is_survived(self, error: BaseException) -> bool:
@@ -374,17 +387,19 @@ class Walker:
     def _hand(self, page: Page[Any], index: int, ahead: int = 0) -> Hand:
         """Return the item at a place of the page, so many ahead of those counted."""
         item = page.items[index]
+        name = page.names[index] if page.names else self._name(item, ahead)
         return Hand(
             item=item,
-            name=self._name(item, self.chunk.items + ahead),
+            name=name,
             after=page.cursor_after(index),
             is_last=page.last and index == len(page.items) - 1,
         )
 
-    def _name(self, item: object, items_before: int) -> str:
+    def _name(self, item: object, ahead: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
         if isinstance(self.task, Job):
             return ""  # It has but one step.
         if isinstance(item, Model):
             return f"{item._meta.label} {item.pk}"
-        return f"{self.run.unit} {self.run.reached + items_before + 1:,}"
+        place = self.run.reached + self.chunk.items + ahead + 1
+        return f"{self.run.unit} {place:,}"

@@ -37,12 +37,14 @@ from upkeep.execution.interruption import Interruption
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
+from upkeep.execution.retrial import Retrial
 from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
+from upkeep.runs.retried_letters import RetriedLetters
 from upkeep.runs.status import Status
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
-from upkeep.tasks.policies import Discard, rules_of
+from upkeep.tasks.policies import Discard, rules_of, rules_without_end
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -113,6 +115,7 @@ class Executor:
         self.chunk = Chunk(cursor=self.run.cursor)
         self.failure: Failure | None = None
         self.rules: tuple[Rule, ...] = ()
+        self.retrial: Retrial | None = None  # Of a run that retries dead letters.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -179,8 +182,11 @@ class Executor:
         if hold := self._hold():
             return self._wait(hold)
         begun = monotonic()
-        with self.watched():
-            self._work_on_chunk()
+        try:
+            with self.watched():
+                self._work_on_chunk()
+        finally:
+            self.throttling.rate.worked_on(chunk.executed, since=begun)
         spent = timedelta(seconds=monotonic() - begun)
         self._accept(chunk)
         if chunk.is_last:
@@ -229,6 +235,8 @@ class Executor:
                 self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
             )
             self.collection = self.task.walk()
+            if self.run.parent_id is not None:
+                self._retry_letters()
             self.walker = Walker(self)
             if self.run.total is None and self.run.cursor is None:
                 self.run.total = self.task.count()
@@ -237,6 +245,12 @@ class Executor:
         if not self.to_the_end:
             self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
         self.is_prepared = True
+
+    def _retry_letters(self) -> None:
+        """Walk dead letters instead of what they come from; none ends the run."""
+        self.collection = RetriedLetters(self.run, self.collection)
+        self.retrial = Retrial(self.run, self.task, self.secrets)
+        self.rules = (Discard(Skip), *rules_without_end(type(self.task)))
 
     def _find_task(self) -> type[Task]:
         try:
@@ -279,7 +293,8 @@ class Executor:
     def _work(self, undoable: Undoable | None) -> None:
         # It ends when a throttle is due: outside of it that is asked.
         seconds = min(self._chunk_seconds(), self.throttling.seconds_left())
-        self.walker.work(self.chunk, seconds, undoable)
+        most = self.throttling.rate.most(self._chunk_seconds())
+        self.walker.work(self.chunk, seconds, most, undoable)
 
     def _chunk_seconds(self) -> float:
         if not self.task.atomic:
@@ -309,7 +324,10 @@ class Executor:
         )
         # The run's own row first: the other order lets a person's wish die in a
         # deadlock on MariaDB.
-        keep(self.run, chunk.passed_over, self.secrets)
+        if self.retrial:
+            self.retrial.settle(self.run.cursor, chunk)
+        else:
+            keep(self.run, chunk.passed_over, self.secrets)
 
     def _result(self) -> dict[str, Any]:
         """Return what a Job returned, if it is this worker that has performed it."""

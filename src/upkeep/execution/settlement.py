@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from upkeep import databases
+from upkeep.execution import waiting
 from upkeep.execution.failures import told, trustworthy
 from upkeep.execution.reporting import report
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of, payload_of
@@ -21,6 +20,7 @@ from upkeep.tasks.policies import Again, Case, HandOver, PassOver, judge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from datetime import timedelta
 
     from upkeep.execution.executor import Executor
     from upkeep.execution.failures import Failure, Hand
@@ -30,14 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("upkeep")
 
-# Who waits longer gives the worker back.
-LONGEST_WAIT_IN_PLACE = timedelta(seconds=5)
-
 # Dead letters that one statement carries: the longest fit in what MariaDB takes.
 LETTERS_AT_ONCE = 50
-
-# How often a worker that waits asks if somebody wants it to stop.
-ASK_EVERY = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +129,7 @@ class Settlement:
         name = self.hand.name or "Its step"
         reason = f"{name} is tried again after {duration(wait)}. {self._reason}"
         logger.info("%s: attempt %s failed. %s", self.run, attempts, reason)
-        if wait > LONGEST_WAIT_IN_PLACE and not self.executor.to_the_end:
+        if wait >= waiting.WORTH_A_MESSAGE and not self.executor.to_the_end:
             return self.claim.let_go(
                 reason=reason,
                 run_after=databases.Now() + wait,
@@ -149,17 +143,8 @@ class Settlement:
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
         self.run.workers_lost = 0
-        return self._rest(wait)
-
-    def _rest(self, wait: timedelta) -> bool:
-        """Wait with the lease kept; tell whether somebody wanted the run to stop."""
-        until = time.monotonic() + wait.total_seconds()
         with self.executor.pacemaker.watching():
-            while (rest := until - time.monotonic()) > 0:
-                if self.executor.stop():
-                    return True
-                time.sleep(min(rest, ASK_EVERY.total_seconds()))
-        return False
+            return waiting.wait(wait, stop=self.executor.stop)
 
     # Handed over
 
@@ -178,7 +163,7 @@ class Settlement:
                 getattr(self.task, method)(self.failure.error, *arguments)
             if not is_home:
                 stack.enter_context(self.claim.transaction())
-            self._write_behind(done=1)
+            self._write_behind("done")
 
     def _transaction_of_data(self, *, is_home: bool) -> ExitStack:
         stack = ExitStack()
@@ -196,20 +181,19 @@ class Settlement:
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
-            self._write_behind(**{verdict.counts_as: 1})
+            self._write_behind(verdict.counts_as)
             if self.is_job and verdict.discards_job:
                 # Not behind the commit: who died between would leave it to succeed.
                 self.claim.move(Status.DISCARDED, reason=self._reason)
-            keep(self.run, [passed], secrets)
+            if self.executor.retrial is None:
+                keep(self.run, [passed], secrets)
         passed.tell(self.run, secrets)
 
     # And then
 
-    def _write_behind(self, **counts: int) -> None:
+    def _write_behind(self, counts_as: str) -> None:
         """Write the place behind the item, with what it counts as."""
-        changes: dict[str, Any] = {
-            name: getattr(self.run, name) + number for name, number in counts.items()
-        }
+        changes: dict[str, Any] = {counts_as: getattr(self.run, counts_as) + 1}
         self.claim.write(
             *self.executor.log_lines,
             cursor=self.hand.after,
@@ -218,6 +202,8 @@ class Settlement:
             time_running=self.run.time_running + self.executor.elapsed(),
             **changes,
         )
+        if self.executor.retrial:
+            self.executor.retrial.note(counts_as, self.hand.after, self.failure)
 
     def _go_on(self) -> bool:
         """Go on behind the item, or end where it was the last; tell which."""

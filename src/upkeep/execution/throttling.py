@@ -6,14 +6,15 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error, connections
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home, storable
+from upkeep.execution import waiting
+from upkeep.execution.rate import Rate
 from upkeep.port import port
 from upkeep.runs.models import UNTHROTTLED
 from upkeep.tasks import throttles
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from upkeep.tasks.throttles import Hold, Throttle
 
 logger = logging.getLogger("upkeep")
-
-# A shorter wait is not worth a message, a claim and a fresh collection.
-WORTH_A_MESSAGE = timedelta(seconds=5)
-
-# One who waits listens so often whether somebody wants something else.
-LISTEN_EVERY = 0.5  # seconds
 
 # A shorter wait is not worth a word in the row.
 WORTH_A_WORD = 1.0  # seconds
@@ -73,7 +68,8 @@ class Throttling:
         self._stop = stop
         self._keeps_worker = keeps_worker
         self._gauges = [_Gauge(each) for each in throttles.collect(type(task))]
-        self._holder: _Gauge | None = None
+        self.rate = Rate(claim.run.rate)
+        self._holder: _Gauge | Rate | None = None
         self._held_since = 0.0
         self._written_at = monotonic()
 
@@ -93,10 +89,13 @@ class Throttling:
         except Error:
             _drop_broken_connections()
             raise
+        if hold := self.rate.hold():
+            self._note(self.rate)
+            return hold
         self._go_on()
         return None
 
-    def _note(self, holder: _Gauge) -> None:
+    def _note(self, holder: _Gauge | Rate) -> None:
         if self._holder is not holder:
             self._holder, self._held_since = holder, monotonic()
 
@@ -105,11 +104,11 @@ class Throttling:
         if self.is_left_to_a_message(hold):
             return self._leave(hold)
         self._tell(hold)
-        return self._stay(hold)
+        return waiting.wait(hold.wait, stop=self._stop)
 
     def is_left_to_a_message(self, hold: Hold) -> bool:
         """Tell whether to give the worker back, and not to wait here."""
-        if self._keeps_worker or hold.wait < WORTH_A_MESSAGE:
+        if self._keeps_worker or hold.wait < waiting.WORTH_A_MESSAGE:
             return False
         return port.defers(self.claim.run)
 
@@ -125,15 +124,6 @@ class Throttling:
         run = self.claim.run
         logger.info("%s is %s. %s", run, run.status, run.reason)
         return has_left
-
-    def _stay(self, hold: Hold) -> bool:
-        """Wait here, and listen whether somebody wants the run to stop."""
-        until = monotonic() + hold.wait.total_seconds()
-        while (left := until - monotonic()) > 0:
-            sleep(min(left, LISTEN_EVERY))
-            if left > LISTEN_EVERY and self._stop():
-                return True
-        return False
 
     # What the row says
 

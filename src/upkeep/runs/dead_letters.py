@@ -5,14 +5,79 @@ from __future__ import annotations
 import re
 import traceback
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from upkeep.databases import home, storable
+from upkeep.exceptions import NoOpenLetters
+from upkeep.runs import handling
 from upkeep.tasks.values import to_storable
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from upkeep.runs.models import Run
+    from upkeep.tasks.collections.base import Cursor
+
+
+class DeadLetterQuerySet(QuerySet["DeadLetter"]):
+    """Dead letters, asked for and seen to in the words of the domain."""
+
+    # What a person does with them
+
+    def open(self) -> Self:
+        """Return those that nobody has seen to."""
+        return self.filter(state=DeadLetter.State.OPEN)
+
+    def retry(
+        self, *, by: AbstractBaseUser | str = "", rate: float | None = None
+    ) -> list[Run]:
+        """
+        Have those that are open tried once more, at most `rate` items a second.
+
+        It returns a run for each run they come from, enqueued. Raises NoOpenLetters,
+        TaskNotFound, QueueRefused or InvalidParameters, and no run exists then; or
+        AlreadyActive where `concurrency` leaves no room, and what was enqueued stays.
+        """
+        return handling.retry(self, by=by, rate=rate)
+
+    def discard(self, reason: str, *, by: AbstractBaseUser | str = "") -> int:
+        """
+        Give those up that are open, for a reason; return how many.
+
+        Raises InvalidParameters where there is no reason.
+        """
+        return handling.discard(self, reason, by=by)
+
+    # What becomes of them in a run that retries them
+
+    def take(self, run: Run) -> int:
+        """Give those that are open to a run that is to retry them."""
+        return self.open().update(state=DeadLetter.State.RETRYING, retried_by=run)
+
+    def retrying(self, *, behind: Cursor | None = None) -> Self:
+        """Return those that are still to be retried, behind a place of their run."""
+        return self._behind(behind).filter(state=DeadLetter.State.RETRYING)
+
+    def let_go(self) -> int:
+        """Open those again that were not retried."""
+        return self.retrying().update(state=DeadLetter.State.OPEN)
+
+    def take_back(self, *, behind: Cursor | None) -> int:
+        """Take those again that were let go, where nobody has seen to them since."""
+        waiting = self._behind(behind).open()
+        return waiting.update(state=DeadLetter.State.RETRYING)
+
+    def _behind(self, cursor: Cursor | None) -> Self:
+        return self.all() if cursor is None else self.filter(pk__gt=cursor["letter"])
+
+
+DeadLetters = models.Manager.from_queryset(DeadLetterQuerySet)
 
 
 class DeadLetter(models.Model):
@@ -24,7 +89,7 @@ class DeadLetter(models.Model):
         OPEN = "open", _("Open")  # Nobody has seen to it yet.
         RETRYING = "retrying", _("Retrying")  # A run is to try it once more.
         RESOLVED = "resolved", _("Resolved")  # It went well in the end.
-        DISCARDED = "discarded", _("Discarded")  # A person has given it up.
+        DISCARDED = "discarded", _("Discarded")  # A person, or a rule, gave it up.
 
     run = models.ForeignKey(
         "upkeep.Run", on_delete=models.CASCADE, related_name="dead_letters"
@@ -40,6 +105,15 @@ class DeadLetter(models.Model):
     state = models.CharField(
         _("state"), max_length=16, choices=State.choices, default=State.OPEN
     )
+    retried_by = models.ForeignKey(  # last of all
+        "upkeep.Run",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="letters_in_hand",
+        db_index=False,  # The index by which they are found begins with it.
+        verbose_name=_("retried by"),
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -51,6 +125,8 @@ class DeadLetter(models.Model):
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
+    objects = DeadLetters()
+
     class Meta:
         app_label = "upkeep"
         ordering = ("id",)
@@ -60,10 +136,42 @@ class DeadLetter(models.Model):
         indexes = [
             models.Index(fields=["run", "state", "id"], name="upkeep_letter_state"),
             models.Index(fields=["run", "fingerprint"], name="upkeep_letter_cause"),
+            models.Index(
+                fields=["retried_by", "state", "id"], name="upkeep_letter_in_hand"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.item}: {self.error_message}"
+
+    def retry(
+        self, *, by: AbstractBaseUser | str = "", rate: float | None = None
+    ) -> Run:
+        """Have it tried once more. Raises NoOpenLetters, or as those of many do."""
+        (run,) = self._row.retry(by=by, rate=rate)
+        self.refresh_from_db(using=home())
+        return run
+
+    def discard(self, reason: str, *, by: AbstractBaseUser | str = "") -> None:
+        """Give it up, for a reason. Raises NoOpenLetters or InvalidParameters."""
+        if not self._row.discard(reason, by=by):
+            raise NoOpenLetters(
+                f"The dead letter {self.pk} is not open any more, so nobody needs to "
+                "give it up."
+            )
+        self.refresh_from_db(using=home())
+
+    def assign(
+        self, owner: AbstractBaseUser | None, *, note: str | None = None
+    ) -> None:
+        """Say whose it is to see to it, and what others should know."""
+        told = {} if note is None else {"note": storable(note)}
+        self._row.update(owner=owner, **told)
+        self.refresh_from_db(using=home())
+
+    @property
+    def _row(self) -> DeadLetterQuerySet:
+        return DeadLetterQuerySet(DeadLetter, using=home()).filter(pk=self.pk)
 
 
 def payload_of(item: Any) -> Any:

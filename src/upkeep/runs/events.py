@@ -25,6 +25,7 @@ class Event(models.Model):
 
         MOVE = "move", _("Move")  # The run came into `status`; `text` says why.
         LOG = "log", _("Log")  # The task said `text`.
+        NOTE = "note", _("Note")  # `actor` did `text` with its dead letters.
 
     run = models.ForeignKey(
         "upkeep.Run", on_delete=models.CASCADE, related_name="events"

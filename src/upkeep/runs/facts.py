@@ -24,9 +24,11 @@ def facts(run: Run) -> dict[str, Any]:
     Moments are in ISO 8601, durations and `eta` in seconds.
     """
     public = [field.name for field in run._meta.concrete_fields if field.editable]
+    public.remove("parent")  # Its number is enough.
     values = {name: _as_json(getattr(run, name)) for name in public}
     time_left = Progress(run).time_left if run.is_active else None
     return values | {
+        "parent": run.parent_id,
         "parameters": _masked_parameters(run),
         "cursor": shown_cursor(run, run.cursor),
         "label": label(run),

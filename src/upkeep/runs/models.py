@@ -101,6 +101,19 @@ class Run(models.Model):
         related_name="+",
         verbose_name=_("requested by"),
     )
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("parent"),
+    )
+    """The run whose dead letters this one tries once more; None: it walks by itself."""
+
+    rate = models.FloatField(_("rate"), null=True, blank=True)
+    """How many items it may work on in a second; None: any number."""
+
     permission = models.CharField(  # that the task asked for then
         max_length=255, blank=True, default="", db_default="", editable=False
     )
@@ -300,8 +313,9 @@ class Run(models.Model):
         )
         reason = storable(reason)
         changes |= {"status": target, "reason": reason} | _consequences(target)
+        is_taken_up = target is Status.ENQUEUED and self.status == Status.ERRORED
         with writing(home()):
-            if target is Status.ENQUEUED and self.status == Status.ERRORED:
+            if is_taken_up:
                 moved = slots.take(
                     self, lambda key: row.update(active_key=key, **changes)
                 )
@@ -311,11 +325,21 @@ class Run(models.Model):
                 # Only after the run's own row: the other order lets a person's wish
                 # die in a deadlock on MariaDB.
                 self.refresh_from_db(using=home())
+                self._share_letters(is_taken_up=is_taken_up)
                 event = self.note_move(actor=actor)
                 if target in WAITING:
                     port.call_worker(self)
                 announce(event)
         return bool(moved)
+
+    def _share_letters(self, *, is_taken_up: bool) -> None:
+        """Have a run that is over hold no dead letters, and give them back to it."""
+        if self.parent_id is not None and self.status in ENDED:
+            self.letters_in_hand.using(home()).let_go()
+        elif self.parent_id is not None and is_taken_up:
+            letters = self.letters_in_hand.using(home())
+            self.total = self.reached + letters.take_back(behind=self.cursor)
+            self.save(using=home(), update_fields=["total"])
 
     def note_move(self, *, actor: str, is_new: bool = True) -> Event:
         """

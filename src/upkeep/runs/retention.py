@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, connections, transaction
-from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Q
+from django.db import IntegrityError, transaction
+from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Exists, OuterRef, Q
 from django.utils import timezone
 
-from upkeep.databases import gap_after, home, through_deadlocks, writing
+from upkeep.databases import home, in_short, writing
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ENDED
@@ -52,19 +51,22 @@ def prune(
     Delete the runs that have been over for so long, errored ones too, and no others.
 
     In short transactions, the oldest runs first; `at_most` stops after about so many.
-    A run that must stay since something else refers to it is told of in the log.
+    A run that must stay since something else refers to it is told of in the log. One
+    whose dead letters are retried stays as long as the runs that retry them, and goes
+    behind these.
     """
     pruned = Pruned()
     try:
         before = timezone.now() - older_than
     except OverflowError:
         return pruned  # Nothing is that old.
-    for pks in _over_since(before):
-        kept = _referred_to(pks)
-        pruned.kept += len(kept)
-        free = [pk for pk in pks if pk not in kept]
-        for batch in _batches(free):
-            pruned += _count(batch) if dry_run else _delete(batch, before)
+    seen: set[int] = set()  # Children, whose turn in the walk comes later.
+    for some in _over_since(before):
+        children, others = _families(some, before)
+        for pks in (children, others):
+            new = [pk for pk in pks if pk not in seen]
+            pruned += _prune_some(new, before, dry_run=dry_run)
+        seen.update(children)
         if at_most is not None and pruned.runs >= at_most:
             break
     if pruned.kept:
@@ -74,6 +76,12 @@ def prune(
 
 def _is_over(before: datetime) -> Q:
     return Q(status__in=sorted(ENDED), ended_at__lt=before)
+
+
+def _is_free(before: datetime) -> Q:
+    """Say that a run is over for long, and no other is left that is its child."""
+    children = Run.objects.filter(parent=OuterRef("pk"))
+    return _is_over(before) & Q(~Exists(children))
 
 
 def _over_since(before: datetime) -> Iterator[list[int]]:
@@ -97,6 +105,31 @@ def _over_since(before: datetime) -> Iterator[list[int]]:
         ]
         if all(created_at >= before for *_, created_at in some):
             return
+
+
+def _families(pks: Sequence[int], before: datetime) -> tuple[list[int], list[int]]:
+    """
+    Return the children of these runs, and those of the runs that may follow them.
+
+    A run stays as long as one of its children, and is not deleted before these.
+    """
+    if not pks:
+        return [], []
+    children = Run.objects.using(home()).filter(parent__in=pks).order_by("pk")
+    young = children.exclude(_is_over(before)).values_list("parent", flat=True)
+    over = dict(children.filter(_is_over(before)).values_list("pk", "parent"))
+    staying = {*young, *(over[pk] for pk in _referred_to(list(over)))}
+    first = [pk for pk, parent in over.items() if parent not in staying]
+    return first, [pk for pk in pks if pk not in staying.union(first)]
+
+
+def _prune_some(pks: Sequence[int], before: datetime, *, dry_run: bool) -> Pruned:
+    kept = _referred_to(pks)
+    free = [pk for pk in pks if pk not in kept]
+    pruned = Pruned(kept=len(kept))
+    for batch in _batches(free) if free else ():
+        pruned += _count(batch) if dry_run else _delete(batch, before)
+    return pruned
 
 
 # What belongs to a run, and what refers to it
@@ -170,9 +203,9 @@ def _delete(pks: Sequence[int], before: datetime) -> Pruned:
     """Delete runs, and leave those which somebody takes up or refers to meanwhile."""
     pruned = Pruned()
     try:
-        while thinned := _short(_thin_out, pks, before):
+        while thinned := in_short(home(), partial(_thin_out, pks, before)):
             pruned.events += thinned
-        pruned += _short(_delete_at_once, pks, before)
+        pruned += in_short(home(), partial(_delete_at_once, pks, before))
     except IntegrityError as error:  # PROTECT among them, if it came but now.
         if len(pks) > 1:
             middle = len(pks) // 2
@@ -184,16 +217,6 @@ def _delete(pks: Sequence[int], before: datetime) -> Pruned:
     return pruned
 
 
-def _short(write: Any, pks: Sequence[int], before: datetime) -> Any:
-    """Make a short transaction, and leave SQLite to others for a while behind it."""
-    begun = time.monotonic()
-    written = through_deadlocks(home(), partial(write, pks, before))
-    if connections[home()].vendor == "sqlite":
-        spent = timedelta(seconds=time.monotonic() - begun)
-        time.sleep(gap_after(spent).total_seconds())
-    return written
-
-
 def _lock(pks: Sequence[int], before: datetime) -> list[int]:
     """
     Return those of the runs that are still over, and see that they remain so.
@@ -201,7 +224,7 @@ def _lock(pks: Sequence[int], before: datetime) -> list[int]:
     Their rows are locked, on SQLite the whole database is: whoever resumes one now
     waits, and finds it gone. One that somebody moves at this moment is not waited for.
     """
-    rows = Run.objects.using(home()).filter(_is_over(before), pk__in=pks)
+    rows = Run.objects.using(home()).filter(_is_free(before), pk__in=pks)
     locked = rows.select_for_update(skip_locked=True).order_by("pk")
     return list(locked.values_list("pk", flat=True))
 
@@ -224,7 +247,7 @@ def _delete_at_once(pks: Sequence[int], before: datetime) -> Pruned:
         locked = _lock(pks, before)
         files = Upload.objects.using(home()).filter(run__in=locked)
         names = list(files.values_list("storage_name", flat=True))
-        rows = Run.objects.using(home()).filter(_is_over(before), pk__in=locked)
+        rows = Run.objects.using(home()).filter(_is_free(before), pk__in=locked)
         _, counts = rows.only("pk").delete()
         transaction.on_commit(partial(_remove, names), using=home(), robust=True)
     return Pruned(

@@ -49,6 +49,8 @@ def _keys(run: Run) -> list[list[str | None]]:
     match task.concurrency:
         case None:
             return [[None]]
+        case 1 if run.parent_id is not None:
+            return [[None]]  # No dead letter is in two runs: nothing is done twice.
         case 1:
             slots = [fingerprint(run.parameters)]
         case n:

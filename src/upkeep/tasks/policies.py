@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -229,6 +230,17 @@ class Quarantine(Rule):
         return failed > self.at_most
 
 
+class Otherwise(Quarantine):
+    """Keep whatever item no other rule decides: the last rule where none may end it."""
+
+    def __init__(self) -> None:
+        super().__init__(Exception)
+
+    def fits(self, error: BaseException) -> bool:
+        """Tell that the rule is for any error."""
+        return True
+
+
 class Handle(Rule):
     """
     Let a method see to it: `Handle(StockError, "backorder")`.
@@ -257,6 +269,15 @@ def rules_of(task: type[Task]) -> list[Rule]:
     return [
         rule for parent in task.__mro__ for rule in vars(parent).get("on_error", ())
     ]
+
+
+def rules_without_end(task: type[Task]) -> list[Rule]:
+    """Return the rules of a task so that no item ends the run, however many fail."""
+    rules = [copy(rule) for rule in rules_of(task)]
+    for rule in rules:
+        if isinstance(rule, Quarantine):
+            rule.at_most = None
+    return [*rules, Otherwise()]
 
 
 def judge(rules: Iterable[Rule], case: Case) -> tuple[Rule, Verdict] | None:

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
 
-from upkeep.execution.throttling import WORTH_A_MESSAGE, Throttling
+from upkeep.execution.throttling import Throttling
+from upkeep.execution.waiting import WORTH_A_MESSAGE
 from upkeep.runs.words import duration
 from upkeep.tasks import throttles
 from upkeep.tasks.base import Task

@@ -21,6 +21,7 @@ class Page(Generic[Item]):
     items: Sequence[Item]
     last: bool  # Nothing comes after this page.
     cursor_after: Callable[[int], Cursor]  # Where to go on after items[index].
+    names: Sequence[str] = ()  # What the items are called; () where that is plain.
 
 
 class Collection(ABC, Generic[Item]):

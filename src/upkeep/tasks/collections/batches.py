@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from math import ceil
-from operator import itemgetter, or_
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import Manager, Q, QuerySet
+from django.db.models import Manager, QuerySet
 
 from upkeep.tasks.collections.base import Cursor, Page
 from upkeep.tasks.collections.querysets import (
@@ -15,9 +14,6 @@ from upkeep.tasks.collections.querysets import (
     fetch,
     without_locks,
 )
-
-# Keys of several columns in one condition; SQLite takes a thousand, nested by OR.
-MOST_KEYS = 500
 
 # A batch, the key at its end, and whether none comes after it.
 Found = tuple["QuerySet[Any] | None", Any, bool]
@@ -74,7 +70,7 @@ class BatchesCollection(RecordsCollection):
         keys = list(without_locks(item).values_list("pk", flat=True))
         middle = len(keys) // 2
         parts = [keys[:middle], keys[middle:]] if middle else []
-        return [item.filter(_among(part)) for part in parts]
+        return [self.of(part) for part in parts]
 
     def count(self) -> int:
         """Count the batches."""
@@ -101,11 +97,4 @@ class BatchesCollection(RecordsCollection):
             return None, None, True
         if not last:
             self.check_place(keys[-1])
-        among = _among(list(map(self._primary, keys)))
-        return self.records.filter(among), keys[-1], last
-
-
-def _among(keys: list[Any]) -> Q:
-    """Return the records of these primary keys; SQLite nests what is asked by OR."""
-    starts = range(0, len(keys), MOST_KEYS)
-    return reduce(or_, (Q(pk__in=keys[n : n + MOST_KEYS]) for n in starts))
+        return self.of(list(map(self._primary, keys))), keys[-1], last

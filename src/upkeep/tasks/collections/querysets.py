@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, or_
 from typing import Any
 
 from django.db import router
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.query import ModelIterable
 
@@ -21,6 +22,9 @@ from upkeep.tasks.values import from_json
 
 # What the values of a page may weigh; in memory a record takes some times as much.
 PAGE_BYTES = 2 << 20
+
+# Keys of several columns in one condition; SQLite takes a thousand, nested by OR.
+MOST_KEYS = 500
 
 # So many records of a page are weighed, to know how many the next one may hold.
 WEIGHED = 8
@@ -65,6 +69,14 @@ class RecordsCollection(Collection[Any]):
     def unlocked(self) -> QuerySet[Any]:
         """The records, for a query that asks for keys alone and can lock no row."""
         return without_locks(self.records)
+
+    def of(self, keys: Sequence[Any]) -> QuerySet[Any]:
+        """Return those of the records that have one of these primary keys."""
+        if not keys:
+            return self.records.none()
+        starts = range(0, len(keys), MOST_KEYS)
+        some = (Q(pk__in=keys[start : start + MOST_KEYS]) for start in starts)
+        return self.records.filter(reduce(or_, some))
 
     def after(self, cursor: Cursor | None, until: Any) -> Iterator[QuerySet[Any]]:
         """Yield the records behind a cursor, in order, range by range of an index."""

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("upkeep", "0008_workers_lost"),
+        ("upkeep", "0009_retrials"),
     ]
 
     operations = [

@@ -1,0 +1,214 @@
+"""How people see to dead letters: they have them retried, or give them up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from upkeep.conf import conf
+from upkeep.databases import Now, home, in_short, storable, writing
+from upkeep.exceptions import InvalidParameters, NoOpenLetters
+from upkeep.port import port
+from upkeep.runs import intake
+from upkeep.runs.events import Event
+from upkeep.runs.models import Run
+from upkeep.runs.status import Status
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from upkeep.runs.dead_letters import DeadLetterQuerySet
+
+    By = AbstractBaseUser | str
+
+AT_ONCE = 2_000  # letters, so that no transaction is long
+
+
+class _NoneWasOpen(Exception):
+    """Others were quicker, and what was written for the letters is rolled back."""
+
+
+# Which ones
+
+
+def _runs_of(letters: DeadLetterQuerySet) -> list[Run]:
+    """Return the runs that the open ones among the letters come from."""
+    numbers = letters.open().order_by().values_list("run", flat=True).distinct()
+    return list(Run.objects.using(home()).filter(pk__in=list(numbers)).order_by("pk"))
+
+
+def _whole(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
+    """Return the same letters as a set that can be narrowed, at home."""
+    letters = letters.using(home())
+    if not letters.query.is_sliced:
+        return letters
+    numbers = list(letters.values_list("pk", flat=True))
+    return type(letters)(letters.model, using=home()).filter(pk__in=numbers)
+
+
+def _some_at_a_time(
+    letters: DeadLetterQuerySet, run: Run
+) -> Iterator[DeadLetterQuerySet]:
+    """Yield the open ones of a run, so many that they can be written at once."""
+    last = 0
+    numbers = letters.open().filter(run=run).order_by("pk").values_list("pk", flat=True)
+    while some := list(numbers.filter(pk__gt=last)[:AT_ONCE]):
+        last = some[-1]
+        yield type(letters)(letters.model, using=home()).filter(pk__in=some)
+
+
+def _note(run: Run, by: By) -> Event:
+    """Begin a line in the story of a run, whose letters are counted later on."""
+    return Event.objects.using(home()).create(
+        run=run, kind=Event.Kind.NOTE, actor=storable(str(by))[:255]
+    )
+
+
+def _tell(note: Event, text: str) -> None:
+    note.text = storable(text)
+    note.save(using=home(), update_fields=["text"])
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} dead letter{'' if number == 1 else 's'}"
+
+
+# Retrying
+
+
+def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Run]:
+    """Write a run for each run that the open letters come from, and give it these."""
+    if rate is not None and not 0 < rate < math.inf:
+        raise InvalidParameters(
+            {"rate": [f"{rate} is no number of items per second. Give one above 0."]}
+        )
+    letters = _whole(letters)
+    parents = _runs_of(letters)
+    for parent in parents:
+        _ = parent.task_class
+        port.check_queue(parent)
+    tried = [_retry(parent, letters, by, rate) for parent in parents]
+    runs = [run for run in tried if run is not None]
+    if not runs:
+        raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
+    return runs
+
+
+@dataclass(slots=True, frozen=True)
+class _Retrial:
+    """A run that is being given letters, and the line that tells of it."""
+
+    run: Run
+    note: Event
+
+    def take(self, letters: DeadLetterQuerySet) -> int:
+        """Give it those of the letters that are still open. Its row comes first."""
+        taken = letters.take(self.run)
+        self.run.total = (self.run.total or 0) + taken
+        self.run.save(using=home(), update_fields=["total"])
+        _tell(self.note, f"{_counted(self.run.total)} retried as run {self.run.pk}.")
+        return taken
+
+
+def _retry(
+    parent: Run, letters: DeadLetterQuerySet, by: By, rate: float | None
+) -> Run | None:
+    retrial: _Retrial | None = None
+    for some in _some_at_a_time(letters, parent):
+        if retrial is None:
+            retrial = in_short(home(), partial(_begin, parent, some, by, rate))
+        elif not in_short(home(), partial(_add, retrial, some)):
+            break
+    if retrial is None:
+        return None
+    in_short(home(), partial(_call, retrial.run))
+    return retrial.run
+
+
+def _begin(
+    parent: Run, letters: DeadLetterQuerySet, by: By, rate: float | None
+) -> _Retrial | None:
+    """Write the run, unless others were quicker with all of these letters."""
+    try:
+        with writing(home()):
+            run = intake.write_child(parent, by=by, rate=rate)
+            retrial = _Retrial(run, _note(parent, by))
+            if not retrial.take(letters):
+                raise _NoneWasOpen
+    except _NoneWasOpen:
+        return None
+    return retrial
+
+
+def _add(retrial: _Retrial, letters: DeadLetterQuerySet) -> bool:
+    """Give more letters to the run, unless a worker or a person has moved it."""
+    row = Run.objects.using(home()).filter(
+        pk=retrial.run.pk, status=Status.ENQUEUED, attempts=0
+    )
+    with writing(home()):
+        if not row.update(resend_at=Now() + conf.LEASE):
+            return False  # The other letters stay open.
+        retrial.run.refresh_from_db(using=home(), fields=["total"])
+        retrial.take(letters)
+    return True
+
+
+def _call(run: Run) -> None:
+    """See that a worker hears of the run, now that it has its letters."""
+    with writing(home()):
+        run.refresh_from_db(using=home())
+        if run.status == Status.ENQUEUED and not run.attempts:
+            port.call_worker(run)
+    run.refresh_from_db(using=home())
+
+
+# Giving up
+
+
+def discard(letters: DeadLetterQuerySet, reason: str, *, by: By) -> int:
+    """Give the open letters up, and say so in the story of each run."""
+    if not reason.strip():
+        raise InvalidParameters({"reason": ["Say why they are given up."]})
+    letters = _whole(letters)
+    changes: dict[str, Any] = {"state": letters.model.State.DISCARDED}
+    changes["note"] = storable(reason)
+    if user := intake.as_user(by):
+        changes["owner"] = user
+    write = partial(_give_up, by=by, changes=changes)
+    return sum(write(run, letters) for run in _runs_of(letters))
+
+
+def _give_up(
+    run: Run, letters: DeadLetterQuerySet, *, by: By, changes: dict[str, Any]
+) -> int:
+    note: Event | None = None
+    total = 0
+    for some in _some_at_a_time(letters, run):
+        write = partial(_give_some_up, run, some, note, total, by=by, changes=changes)
+        note, total = in_short(home(), write)
+    return total
+
+
+def _give_some_up(
+    run: Run,
+    letters: DeadLetterQuerySet,
+    note: Event | None,
+    before: int,
+    *,
+    by: By,
+    changes: dict[str, Any],
+) -> tuple[Event | None, int]:
+    """Give letters up and count them in the line, which is begun with the first."""
+    try:
+        with writing(home()):
+            line = note or _note(run, by)
+            total = before + letters.open().update(**changes)
+            if not total:
+                raise _NoneWasOpen
+            _tell(line, f"{_counted(total)} discarded: {changes['note']}")
+    except _NoneWasOpen:
+        return None, 0
+    return line, total
