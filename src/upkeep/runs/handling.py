@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.db import IntegrityError
+
 from upkeep.conf import conf
 from upkeep.databases import Now, home, in_short, storable, writing
 from upkeep.exceptions import InvalidParameters, NoOpenLetters
@@ -140,6 +142,10 @@ def _begin(
                 raise _NoneWasOpen
     except _NoneWasOpen:
         return None
+    except IntegrityError:
+        if Run.objects.using(home()).filter(pk=parent.pk).exists():
+            raise
+        return None  # Its parent was deleted at this moment, and the letters with it.
     return retrial
 
 
