@@ -22,7 +22,7 @@ from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.maintenance import CountUp, CountUpInChunks, Numbers, Report
 from tests.testapp.models import Effect, Item
-from upkeep import Job, Task, parameter
+from upkeep import Job, Quarantine, Task, parameter
 from upkeep.exceptions import LeaseLost
 from upkeep.execution import executor
 from upkeep.execution.claim import Claim
@@ -583,6 +583,26 @@ class TestOtherDatabase:
         go_on(run)
         assert (run.status, run.done) == (Status.SUCCEEDED, 20)
         assert self.counts() == {1, 2}
+
+    def test_its_dead_letters_are_retried_there(self, known: Known, task: Any) -> None:
+        task.on_error = [Quarantine(Exception)]
+        process = task.process
+
+        def fail(self: Any, item: Item) -> None:
+            if self.run.parent is None and item.pk % 2:
+                raise ValueError("odd")
+            process(self, item)
+
+        task.process = fail
+        parent = task.run_now()
+        assert (parent.done, parent.failed) == (10, 10)
+        there = Item.objects.using("other").filter(pk=1)
+        there._raw_delete("other")  # No other table is there that refers to it.
+        (run,) = parent.dead_letters.retry()
+        run = go_on(run)
+        assert (run.status, run.done, run.skipped) == (Status.SUCCEEDED, 9, 1)
+        assert self.counts() == {1}
+        assert {letter.state for letter in parent.dead_letters.all()} == {"resolved"}
 
     def test_a_long_item_there_is_watched_over(self, task: type[Task]) -> None:
         """Its transaction locks the other file, and not the row of the run."""

@@ -12,9 +12,15 @@ from django.db.models import Index
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
+from tests.runs.stages import run_in
+from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Visit
+from upkeep.models import DeadLetter
+from upkeep.runs.retried_letters import RetriedLetters
+from upkeep.runs.status import Status
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.querysets import RecordsCollection
+from upkeep.tasks.collections.sequences import SequenceCollection
 
 ROWS = 1_000_000
 PAGE = 1_000
@@ -95,6 +101,29 @@ def test_a_page_reads_the_rows_that_it_holds(order: tuple[str, ...], at: int) ->
     assert len(page.items) == PAGE
     read = [rows_read(query["sql"]) for query in queries]
     assert sum(read) <= 1.1 * PAGE, (read, [query["sql"] for query in queries])
+
+
+@pytest.mark.django_db
+def test_a_page_of_dead_letters_reads_those_of_its_run() -> None:
+    """There are others of the same parent, and those that the run has seen to."""
+    parent = run_in(Status.SUCCEEDED, Numbers)
+    DeadLetter.objects.bulk_create(
+        DeadLetter(run=parent, cursor={"kind": "sequence", "position": n % 7})
+        for n in range(6_000)
+    )
+    first, second = parent.dead_letters.all()[2_000], parent.dead_letters.all()[4_000]
+    parent.dead_letters.filter(pk__lt=first.pk).retry()
+    (run,) = parent.dead_letters.filter(pk__lt=second.pk).retry()
+    letters = RetriedLetters(run, SequenceCollection(range(7)))
+    place = {"kind": "dead letters", "letter": first.pk + 500}
+    run.letters_in_hand.filter(pk__lte=first.pk + 500).update(state="resolved")
+    with connection.cursor() as cursor:
+        table = "TABLE " if connection.vendor == "mysql" else ""
+        cursor.execute(f"ANALYZE {table}upkeep_deadletter")
+    with CaptureQueriesContext(connection) as queries:
+        page = letters.page(place, 100)
+    assert len(page.items) == 100
+    assert sum(rows_read(query["sql"]) for query in queries) <= 110
 
 
 def place_at(collection: RecordsCollection, number: int) -> Any:

@@ -20,6 +20,7 @@ from upkeep.exceptions import (
 )
 from upkeep.models import DeadLetter, Event, Run
 from upkeep.runs import handling
+from upkeep.runs.dead_letters import DeadLetterQuerySet
 from upkeep.runs.status import ENDED, Status
 from upkeep.tasks.base import Task
 
@@ -159,6 +160,30 @@ class TestRetry:
             parent.dead_letters.retry()
         assert Run.objects.get() == parent
         assert notes(parent) == []
+
+    def test_without_the_condition_two_runs_would_count_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That a letter is open is asked for by the UPDATE, not only before it."""
+        parent = run_with_letters()
+        some_at_a_time = handling._some_at_a_time
+        others: list[bool] = []
+
+        def meanwhile(letters: Any, run: Run) -> Any:
+            for some in some_at_a_time(letters, run):
+                if not others:
+                    others.append(True)
+                    DeadLetter.objects.all().retry()
+                yield some
+
+        def take(self: DeadLetterQuerySet, run: Run) -> int:
+            return self.update(state=State.RETRYING, retried_by=run)
+
+        monkeypatch.setattr(handling, "_some_at_a_time", meanwhile)
+        monkeypatch.setattr(DeadLetterQuerySet, "take", take)
+        parent.dead_letters.retry()
+        totals = Run.objects.filter(parent=parent).values_list("total", flat=True)
+        assert sum(filter(None, totals)) == 6
 
     @pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
     def test_refuses_a_rate_that_is_none(self, rate: float) -> None:

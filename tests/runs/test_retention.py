@@ -381,6 +381,23 @@ class TestRace:
                 assert not Lease.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
+    def test_of_who_retries_and_who_prunes_one_wins_and_leaves_all_or_nothing(
+        self,
+    ) -> None:
+        for _round in range(30):
+            Run.objects.all().delete()
+            run = old()
+            run.dead_letters.create(item="1")
+            outcomes = raced(lambda: prune(A_MONTH), run.dead_letters.retry)
+            assert set(outcomes) <= {"", "NoOpenLetters"}
+            if run.children.exists():
+                assert outcomes == ["", ""]
+                assert run.dead_letters.get().retried_by == run.children.get()
+            else:
+                assert not Run.objects.exists()
+                assert not DeadLetter.objects.exists()
+
+    @pytest.mark.django_db(transaction=True)
     def test_several_who_prune_do_no_harm(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

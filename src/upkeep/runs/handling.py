@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.db import IntegrityError
+
 from upkeep.conf import conf
 from upkeep.databases import Now, home, in_short, storable, writing
 from upkeep.exceptions import InvalidParameters, NoOpenLetters
@@ -15,6 +17,7 @@ from upkeep.port import port
 from upkeep.runs import intake
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
+from upkeep.runs.sources import here
 from upkeep.runs.status import Status
 
 if TYPE_CHECKING:
@@ -63,7 +66,10 @@ def _some_at_a_time(
 def _note(run: Run, by: By) -> Event:
     """Begin a line in the story of a run, whose letters are counted later on."""
     return Event.objects.using(home()).create(
-        run=run, kind=Event.Kind.NOTE, actor=storable(str(by))[:255]
+        run=run,
+        kind=Event.Kind.NOTE,
+        actor=storable(str(by))[:255],
+        source=here(),
     )
 
 
@@ -140,6 +146,10 @@ def _begin(
                 raise _NoneWasOpen
     except _NoneWasOpen:
         return None
+    except IntegrityError:
+        if Run.objects.using(home()).filter(pk=parent.pk).exists():
+            raise
+        return None  # Its parent was deleted at this moment, and the letters with it.
     return retrial
 
 

@@ -65,13 +65,15 @@ class RetriedLetters(Collection[Any]):
         self._run = run
         self._collection = collection
         self._find = _finder(collection)
+        # A batch may be work for a chunk, and each is a query.
+        self._is_one_at_a_time = isinstance(collection, BatchesCollection)
         self._fitting: int | None = None  # Items of this kind in a page.
 
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next items; `Missing` stands for each that was not found."""
         if cursor is not None:
             self.check_kind(cursor)
-        size = min(size, self._fitting or size)
+        size = 1 if self._is_one_at_a_time else min(size, self._fitting or size)
         waiting = self._run.letters_in_hand.using(home()).retrying(behind=cursor)
         letters = list(waiting.order_by("pk").only(*COLUMNS)[: size + 1])
         items = self._find(letters[:size])
