@@ -22,7 +22,7 @@ from tests.testapp.maintenance import CountUp, ImportItems, Numbers
 from tests.testapp.models import Mark, Receipt
 from upkeep.dispatch import recovery
 from upkeep.dispatch.recovery import sweep
-from upkeep.models import Event, Lease, Run, Upload
+from upkeep.models import DeadLetter, Event, Lease, Run, Upload
 from upkeep.runs import retention
 from upkeep.runs.retention import Pruned, prune
 from upkeep.runs.status import ACTIVE, ENDED, Status
@@ -104,7 +104,45 @@ class TestPrune:
             run_in(Status.SUCCEEDED, Numbers)
         with questions() as asked:
             prune(A_MONTH)
-        assert len(asked) == 1
+        assert len(asked) == 2  # for the runs, and for letters without one
+
+    @pytest.mark.parametrize(
+        ("state", "settled", "created", "stays"),
+        [
+            ("resolved", 31, 31, False),
+            ("discarded", 31, 31, False),
+            ("discarded", None, 31, False),
+            ("resolved", 29, 31, True),
+            ("resolved", None, 29, True),
+            ("open", None, 31, True),
+            ("retrying", None, 31, True),
+        ],
+    )
+    def test_of_calls_deletes_the_letters_that_nobody_needs(
+        self, state: str, settled: int | None, created: int, *, stays: bool
+    ) -> None:
+        now = timezone.now()
+        DeadLetter.objects.create(
+            call="shop.charge",
+            state=state,
+            settled_at=now - timedelta(days=settled) if settled else None,
+            created_at=now - timedelta(days=created),
+        )
+        found = Pruned(letters=0 if stays else 1)
+        assert prune(A_MONTH, dry_run=True) == found
+        assert DeadLetter.objects.exists()
+        assert prune(A_MONTH) == found
+        assert DeadLetter.objects.exists() is stays
+
+    def test_of_items_the_letters_go_with_their_runs_and_not_before(self) -> None:
+        run = run_in(Status.SUCCEEDED, Numbers)
+        letter = DeadLetter.objects.create(
+            run=run, state="resolved", created_at=timezone.now() - timedelta(days=31)
+        )
+        assert prune(A_MONTH) == Pruned()
+        age(run)
+        assert prune(A_MONTH).runs == 1
+        assert not DeadLetter.objects.filter(pk=letter.pk).exists()
 
     def test_of_longer_than_there_is_time_deletes_nothing(self) -> None:
         old()

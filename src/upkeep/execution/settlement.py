@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from upkeep import databases
 from upkeep.execution.failures import told, trustworthy
+from upkeep.execution.letters import tell_of
 from upkeep.execution.reporting import report
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of, payload_of
 from upkeep.runs.status import Status
@@ -136,6 +137,7 @@ class Settlement:
     def _pass_over(self, verdict: PassOver) -> None:
         """Go on behind the item, and keep it where that is wanted."""
         place = self.run.cursor
+        letter: DeadLetter | None = None
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
@@ -144,7 +146,9 @@ class Settlement:
                 # Not behind the commit: who died between would leave it to succeed.
                 self.claim.move(Status.DISCARDED, reason=self._reason)
             if verdict.is_kept:
-                self._keep(place)
+                letter = self._keep(place)
+        if letter is not None:
+            self._tell_of(letter)
         name = self.hand.name or "its step"
         sentence = f"{self.run}: {name} counts as {verdict.counts_as}. {self._reason}"
         if not verdict.is_reported:
@@ -159,10 +163,15 @@ class Settlement:
             secrets=self.executor.secrets,
         )
 
-    def _keep(self, place: Cursor | None) -> None:
+    def _tell_of(self, letter: DeadLetter) -> None:
+        """Tell who listens of a letter, behind the commit, with the lease kept."""
+        with self.executor.pacemaker.watching():
+            tell_of(letter, secrets=self.executor.secrets)
+
+    def _keep(self, place: Cursor | None) -> DeadLetter:
         """Make a dead letter of the item."""
         error, secrets = self.failure.error, self.executor.secrets
-        DeadLetter.objects.using(databases.home()).create(
+        return DeadLetter.objects.using(databases.home()).create(
             run=self.run,
             item=databases.storable(self.hand.name)[:255],
             payload=mask_value(payload_of(self.hand.item), secrets),

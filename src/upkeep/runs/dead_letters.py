@@ -1,33 +1,44 @@
-"""Items that failed for good, kept until somebody has seen to them."""
+"""Items and calls that failed for good, kept until somebody has seen to them."""
 
 from __future__ import annotations
 
 import re
 import traceback
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from upkeep.databases import home
+from upkeep.exceptions import InvalidTransition
+from upkeep.port import port
+from upkeep.runs import calls
 from upkeep.tasks.values import to_storable
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 
 class DeadLetter(models.Model):
-    """An item that failed for good, with what it was and why."""
+    """An item or a call that failed for good, with what it was and why."""
 
     class State(models.TextChoices):
         """What has become of it."""
 
         OPEN = "open", _("Open")  # Nobody has seen to it yet.
-        RETRYING = "retrying", _("Retrying")  # A run is to try it once more.
+        RETRYING = "retrying", _("Retrying")  # It is to be tried once more.
         RESOLVED = "resolved", _("Resolved")  # It went well in the end.
         DISCARDED = "discarded", _("Discarded")  # A person has given it up.
 
-    run = models.ForeignKey(
-        "upkeep.Run", on_delete=models.CASCADE, related_name="dead_letters"
+    run = models.ForeignKey(  # That of an item; a call has none.
+        "upkeep.Run", on_delete=models.CASCADE, null=True, related_name="dead_letters"
+    )
+    # The dotted path of the function; an item has none.
+    call = models.CharField(
+        _("call"), max_length=255, blank=True, default="", db_default=""
     )
     item = models.CharField(_("item"), max_length=255, blank=True)
     payload = models.JSONField(_("payload"), null=True, blank=True)
@@ -50,6 +61,26 @@ class DeadLetter(models.Model):
     )
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    settled_at = models.DateTimeField(  # When it was resolved or discarded.
+        _("settled at"), null=True, editable=False
+    )
+
+    # Of calls alone: why the call cannot be made again, and the latest second call.
+    obstacle = models.CharField(
+        _("obstacle"), max_length=500, blank=True, default="", db_default=""
+    )
+    called_by = models.CharField(
+        _("called by"), max_length=255, blank=True, default="", db_default=""
+    )
+    token = models.CharField(max_length=32, default="", db_default="", editable=False)
+    backend = models.CharField(max_length=64, default="", db_default="", editable=False)
+    message_id = models.CharField(
+        max_length=64, default="", db_default="", editable=False
+    )
+    messages_sent = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    begun_at = models.DateTimeField(_("begun at"), null=True, editable=False)
+    # When the sweep looks: for the message, or once begun for a sign of life.
+    due_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         app_label = "upkeep"
@@ -60,10 +91,31 @@ class DeadLetter(models.Model):
         indexes = [
             models.Index(fields=["run", "state", "id"], name="upkeep_letter_state"),
             models.Index(fields=["run", "fingerprint"], name="upkeep_letter_cause"),
+            models.Index(fields=["call", "state", "id"], name="upkeep_letter_call"),
+            models.Index(fields=["due_at"], name="upkeep_letter_due"),
         ]
 
     def __str__(self) -> str:
         return f"{self.item}: {self.error_message}"
+
+    @property
+    def place(self) -> str:
+        """The task or the function that it is of."""
+        return self.run.task if self.run else self.call
+
+    def retry(self, *, by: AbstractBaseUser | str = "") -> None:
+        """Have a worker call again. Raises InvalidCall or InvalidTransition."""
+        port.send_again(self, by)
+
+    def discard(self, reason: str, *, by: AbstractBaseUser | str = "") -> None:
+        """Give an open call up, for a reason. Raises InvalidTransition otherwise."""
+        row = type(self).objects.using(home()).filter(pk=self.pk)
+        discarded = calls.discard(row, reason, by=by)
+        self.refresh_from_db(using=home())
+        if not discarded:
+            raise InvalidTransition(
+                f"Dead letter {self.pk} cannot be given up: it is {self.state}."
+            )
 
 
 def payload_of(item: Any) -> Any:

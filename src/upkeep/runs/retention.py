@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Q
 from django.utils import timezone
 
 from upkeep.databases import gap_after, home, through_deadlocks, writing
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ENDED
 from upkeep.runs.uploads import Upload
 from upkeep.tasks import uploads
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 logger = logging.getLogger("upkeep")
+
+T = TypeVar("T")
 
 LOOKED_AT_AT_ONCE = 500  # runs
 DELETED_AT_ONCE = 2_000  # rows of ours, so that no transaction is long
@@ -35,6 +41,7 @@ class Pruned:
     events: int = 0
     files: int = 0
     kept: int = 0
+    letters: int = 0  # of calls: those of items go with their runs
 
     def __iadd__(self, other: Pruned) -> Pruned:
         """Count what is more."""
@@ -42,6 +49,7 @@ class Pruned:
         self.events += other.events
         self.files += other.files
         self.kept += other.kept
+        self.letters += other.letters
         return self
 
 
@@ -50,6 +58,9 @@ def prune(
 ) -> Pruned:
     """
     Delete the runs that have been over for so long, errored ones too, and no others.
+
+    And the dead letters of calls that were resolved or discarded so long ago; one that
+    is open stays, for it is still owed.
 
     In short transactions, the oldest runs first; `at_most` stops after about so many.
     A run that must stay since something else refers to it is told of in the log.
@@ -66,6 +77,10 @@ def prune(
         for batch in _batches(free):
             pruned += _count(batch) if dry_run else _delete(batch, before)
         if at_most is not None and pruned.runs >= at_most:
+            break
+    for letters in _settled_since(before):
+        pruned.letters += len(letters) if dry_run else _delete_letters(letters)
+        if at_most is not None and pruned.letters >= at_most:
             break
     if pruned.kept:
         logger.warning("%s old runs stay: others refer to them.", pruned.kept)
@@ -97,6 +112,33 @@ def _over_since(before: datetime) -> Iterator[list[int]]:
         ]
         if all(created_at >= before for *_, created_at in some):
             return
+
+
+# Dead letters of calls, which belong to no run
+
+
+def _settled(before: datetime) -> QuerySet[DeadLetter]:
+    letters = DeadLetter.objects.using(home()).filter(
+        run__isnull=True,
+        state__in=[DeadLetter.State.RESOLVED, DeadLetter.State.DISCARDED],
+    )
+    is_old = Q(settled_at__lt=before)
+    return letters.filter(is_old | Q(settled_at__isnull=True, created_at__lt=before))
+
+
+def _settled_since(before: datetime) -> Iterator[list[int]]:
+    """Yield the letters that nobody has needed since then, some at a time."""
+    letters, last = _settled(before).order_by("pk"), 0
+    while some := list(
+        letters.filter(pk__gt=last).values_list("pk", flat=True)[:LOOKED_AT_AT_ONCE]
+    ):
+        last = some[-1]
+        yield some
+
+
+def _delete_letters(pks: Sequence[int]) -> int:
+    letters = DeadLetter.objects.using(home()).filter(pk__in=pks)
+    return _short(lambda: letters.delete()[0])
 
 
 # What belongs to a run, and what refers to it
@@ -170,9 +212,9 @@ def _delete(pks: Sequence[int], before: datetime) -> Pruned:
     """Delete runs, and leave those which somebody takes up or refers to meanwhile."""
     pruned = Pruned()
     try:
-        while thinned := _short(_thin_out, pks, before):
+        while thinned := _short(partial(_thin_out, pks, before)):
             pruned.events += thinned
-        pruned += _short(_delete_at_once, pks, before)
+        pruned += _short(partial(_delete_at_once, pks, before))
     except IntegrityError as error:  # PROTECT among them, if it came but now.
         if len(pks) > 1:
             middle = len(pks) // 2
@@ -184,10 +226,10 @@ def _delete(pks: Sequence[int], before: datetime) -> Pruned:
     return pruned
 
 
-def _short(write: Any, pks: Sequence[int], before: datetime) -> Any:
+def _short(write: Callable[[], T]) -> T:
     """Make a short transaction, and leave SQLite to others for a while behind it."""
     begun = time.monotonic()
-    written = through_deadlocks(home(), partial(write, pks, before))
+    written = through_deadlocks(home(), write)
     if connections[home()].vendor == "sqlite":
         spent = timedelta(seconds=time.monotonic() - begun)
         time.sleep(gap_after(spent).total_seconds())
