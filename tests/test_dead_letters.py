@@ -175,6 +175,20 @@ class TestArguments:
         assert letter.error_message == f"not {masks.FILTERED}"
         assert letter.obstacle.startswith("Its argument card is masked")
 
+    def test_one_that_is_no_text_at_all_is_masked(self) -> None:
+        refuse(lambda: charge_card(7, cast("Any", Broken("7"))))
+        assert args() == [7, masks.FILTERED]
+
+    def test_what_cannot_be_stored_of_it_tells_no_secret(self) -> None:
+        refuse(lambda: charge(7, {(SECRET,): 1}, token=SECRET))
+        row = DeadLetter.objects.values().get()
+        assert SECRET not in str(row)
+        assert kept().obstacle.startswith("Its argument rest was not kept.")
+
+    def test_a_name_that_cannot_be_stored_is_none_of_a_problem(self) -> None:
+        refuse(lambda: charge(7, **{"a\0b": 1}))
+        assert kept().item == "charge(7, a\\x00b=1)"
+
     def test_a_masked_one_is_masked_by_name_too(self) -> None:
         refuse(lambda: charge_card(7, card=SECRET))
         assert kept().payload == {"args": [7], "kwargs": {"card": masks.FILTERED}}
@@ -195,9 +209,10 @@ class TestArguments:
         assert (kept().obstacle == "") is is_kept
 
     def test_a_call_that_the_function_refuses_is_kept_masked(self) -> None:
-        wrong = dead_letters.on(TypeError, masked=("card",))(charge_card)
+        keep_wrong_ones = dead_letters.on(TypeError, masked=("card",))
+        wrong = keep_wrong_ones(charge_card.__wrapped__)  # type: ignore[attr-defined] # as it was undecorated
         with pytest.raises(TypeError):
-            wrong(7, SECRET, "", SECRET)  # type: ignore[call-arg] # that is the point
+            wrong(7, SECRET, "", SECRET)
         assert SECRET not in str(DeadLetter.objects.values().get())
 
 
@@ -282,6 +297,8 @@ class TestRefused:
             (lambda: dead_letters.on(OSError, masked="card")(charge), "list of names"),
             (lambda: dead_letters.on(OSError)(lambda: 7), "inside of a function"),
             (lambda: dead_letters.on(OSError)(7), "7 is none"),
+            (lambda: dead_letters.on(OSError)(charge), "twice"),
+            (lambda: dead_letters.on(OSError)(invoice), "invoice is under"),
             (lambda: dead_letters.on(OSError)(Shop), "is none"),
             (lambda: dead_letters.on(OSError)(staticmethod(charge)), "@staticmethod"),
             (lambda: dead_letters.on(OSError)(walk), "generator"),

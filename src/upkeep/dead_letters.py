@@ -23,6 +23,7 @@ from upkeep.tasks.calls import (
     call_of,
     in_sync,
     is_django_task,
+    keeper_of,
 )
 
 __all__ = ["on"]
@@ -69,6 +70,11 @@ def _function(target: Any) -> Callable[..., Any]:
     if isinstance(target, staticmethod | classmethod):
         kind = type(target).__name__
         raise InvalidCall(f"Write @dead_letters.on(…) under @{kind}, not above it.")
+    if keeper_of(target):
+        raise InvalidCall(
+            f"{target.__qualname__} is under @dead_letters.on(…) twice: name all "
+            "errors in one of them."
+        )
     if not inspect.isfunction(target):
         raise InvalidCall(
             f"@dead_letters.on(…) is for functions, and {target!r} is none."

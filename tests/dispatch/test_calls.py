@@ -284,6 +284,16 @@ class TestCrashes:
         assert results() == [("tests.testapp.calls.invoice", "SUCCESSFUL")]
         assert fresh(letter).state == "resolved"
 
+    def test_a_function_that_is_gone_by_then_opens_the_letter(self) -> None:
+        letter = failed(charge, 7)
+        letter.retry()
+        lose_messages()
+        let_time_pass()
+        DeadLetter.objects.update(call="tests.testapp.calls.nobody")
+        assert sweep(prune=False).calls == 1
+        assert (fresh(letter).state, letter.attempts) == ("open", 1)
+        assert letter.error_message.startswith("tests.testapp.calls.nobody is not")
+
     def test_one_that_only_waits_is_not(self) -> None:
         letter = failed(charge, 7)
         letter.retry()

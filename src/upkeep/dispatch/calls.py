@@ -13,7 +13,13 @@ from upkeep.compat import DjangoTask, InvalidTaskBackend, refusals, task_backend
 from upkeep.conf import conf
 from upkeep.databases import Now, home, storable, through_deadlocks, writing
 from upkeep.dispatch.brokers import broker
-from upkeep.exceptions import CallLost, InvalidCall, InvalidTransition, QueueRefused
+from upkeep.exceptions import (
+    CallLost,
+    InvalidCall,
+    InvalidTransition,
+    QueueRefused,
+    UpkeepError,
+)
 from upkeep.execution.calls import call_again, open_again
 from upkeep.execution.failures import told
 from upkeep.runs.dead_letters import DeadLetter
@@ -41,6 +47,9 @@ PATH = "upkeep.dispatch.calls.make_call"
 
 # How often a message that nobody took is sent again, after lease, 2, 4, … leases.
 MOST_MESSAGES = 8
+
+# So many letters a sweep sees to, lest it be too late for runs.
+MOST_AT_ONCE = 500
 
 FELL_SILENT = (
     "The worker that made the call again fell silent: whether it was made is not known."
@@ -213,8 +222,9 @@ def _enqueue(
 
 def due() -> QuerySet[DeadLetter]:
     """Return the letters of whose second call something should have been heard."""
-    letters = DeadLetter.objects.using(home()).exclude(call="")
-    return letters.filter(state=State.RETRYING, due_at__lt=Now())
+    letters = DeadLetter.objects.using(home()).exclude(call="").defer("traceback")
+    late = letters.filter(state=State.RETRYING, due_at__lt=Now())
+    return late.order_by("due_at")[:MOST_AT_ONCE]
 
 
 def look_after(letter: DeadLetter) -> bool:
@@ -231,10 +241,17 @@ def look_after(letter: DeadLetter) -> bool:
         return False
     if letter.messages_sent >= MOST_MESSAGES:
         return _open_again(letter, NOBODY_CAME, attempts=letter.attempts)
+    return _send_once_more(letter)
+
+
+def _send_once_more(letter: DeadLetter) -> bool:
     changes = {"messages_sent": letter.messages_sent}
-    return through_deadlocks(
-        home(), partial(_send, letter, _message(letter), _same(letter), changes)
-    )
+    try:
+        message = _message(letter)
+        send = partial(_send, letter, message, _same(letter), changes)
+        return through_deadlocks(home(), send)
+    except UpkeepError as error:  # The function or its queue is gone.
+        return _open_again(letter, str(error), attempts=letter.attempts)
 
 
 def _is_held(letter: DeadLetter) -> bool:

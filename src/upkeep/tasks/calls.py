@@ -11,8 +11,9 @@ from typing import Any
 from asgiref.sync import async_to_sync, sync_to_async
 
 from upkeep.compat import contexts, django_tasks
+from upkeep.databases import storable
 from upkeep.exceptions import InvalidCall
-from upkeep.tasks.masks import FILTERED, mask_value, masked_names, secrets_of
+from upkeep.tasks.masks import FILTERED, mask_text, mask_value, masked_names, secrets_of
 from upkeep.tasks.values import from_json, show, tag_of, to_storable
 
 # What a second call is given beside its arguments; it may lie in users' queues.
@@ -90,7 +91,7 @@ def call_of(keeper: Keeper, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     given = list(_arguments(keeper, args, kwargs))
     # One by one: a function that takes any number of arguments has a name twice.
     secrets = frozenset[str]().union(
-        *(secrets_of({name: value}, keeper.masked) for name, value, _ in given)
+        *(_secrets(name, value, keeper.masked) for name, value, _ in given)
     )
     stored: list[tuple[str, bool, Any]] = []
     obstacles: list[str] = []
@@ -108,7 +109,7 @@ def call_of(keeper: Keeper, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
         path=keeper.path,
         item=f"{keeper.function.__qualname__}({', '.join(_shown(stored))})",
         payload=payload,
-        obstacle=" ".join(obstacles),
+        obstacle=mask_text(" ".join(obstacles), secrets),
         secrets=secrets,
     )
 
@@ -121,7 +122,14 @@ def _arguments(
         if not isinstance(value, contexts()):  # A Django task is given it anew.
             yield name, value, True
     for name, value in kwargs.items():
-        yield name, value, False
+        yield storable(name), value, False
+
+
+def _secrets(name: str, value: Any, masked: Collection[str]) -> frozenset[str]:
+    try:
+        return secrets_of({name: value}, masked)
+    except Exception:  # noqa: BLE001 - what cannot be written as text is in no text
+        return frozenset()
 
 
 def _kept(
