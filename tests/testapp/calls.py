@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from tests.testapp.models import Item
+from tests.testapp.models import Effect, Item
 from upkeep import dead_letters
 
 if TYPE_CHECKING:
@@ -97,3 +97,18 @@ class Shop:
     def refund(order: int) -> str:
         """Give the money back."""
         return ask(order)
+
+
+@dead_letters.on(PaymentError)
+def pay(order: int) -> None:
+    """Pay, and write it down in the ledger."""
+    ask(order)
+    Effect.objects.create(item=order)
+
+
+@task
+@dead_letters.on(PaymentError)
+def pay_later(order: int) -> None:
+    """Do the same, as a task."""
+    ask(order)
+    Effect.objects.create(item=order)
