@@ -119,7 +119,10 @@ class TestKept:
         assert kept().call == "tests.testapp.calls.invoice"
 
     def test_its_context_is_none_of_its_arguments(self) -> None:
-        assert (invoice_soon.queue_name, invoice_soon.priority) == ("letters", 3)
+        assert (invoice_soon.queue_name, invoice_soon.takes_context) == (
+            "letters",
+            True,
+        )
         context: Any = mock.Mock(spec=TaskContext)
         refuse(lambda: cast("Any", invoice_soon).call(context, 7))
         assert kept().payload == {"args": [7], "kwargs": {}}

@@ -191,7 +191,11 @@ class TestDjangoTasks:
         assert calls.asked == [(7, 2)]
         assert fresh(letter).state == "resolved"
 
-    def test_on_its_own_queue_with_its_priority_and_its_context(self) -> None:
+    def test_on_its_own_queue_with_its_priority_and_its_context(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        urgent = calls.invoice_soon.using(queue_name="letters", priority=3)
+        monkeypatch.setattr(calls, "invoice_soon", urgent)
         letter = failed(invoice, 7)
         DeadLetter.objects.update(call="tests.testapp.calls.invoice_soon")
         fresh(letter).retry()
@@ -319,6 +323,7 @@ class TestCrashes:
         killed = mock.patch.object(execution_calls, "_resolve", side_effect=Killed)
         with killed, pytest.raises(Killed):
             deliver(letter)
+        deliver(letter)  # Some queues bring it again then.
         assert sweep(prune=False).calls == 0  # It may be at work.
         let_time_pass()
         assert sweep(prune=False).calls == 1

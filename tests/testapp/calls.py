@@ -75,7 +75,7 @@ def invoice(order: int, copies: int = 1) -> str:
 
 
 @dead_letters.on(PaymentError)
-@task(takes_context=True, queue_name="letters", priority=3)
+@task(takes_context=True)
 async def invoice_soon(context: Any, order: int) -> str:
     """Send an invoice, as a task which the decorator is above."""
     return ask(order, context.attempt)
