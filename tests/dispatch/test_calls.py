@@ -136,6 +136,17 @@ class TestRetry:
         assert calls.asked == [(7,)]
         assert fresh(letter).state == "resolved"
 
+    def test_a_method_of_a_record_is_called_as_the_record_is_now(self) -> None:
+        item = Item.objects.create()
+        with pytest.raises(ValueError, match="no number yet"):
+            item.rename("one")
+        letter = DeadLetter.objects.get()
+        letter.retry()
+        Item.objects.update(n=1)
+        work()
+        assert fresh(letter).state == "resolved"
+        assert Item.objects.get().name == "one"
+
     def test_a_record_that_is_gone_opens_it_again(self) -> None:
         item = Item.objects.create()
         letter = failed(charge, item)

@@ -155,11 +155,12 @@ class TestSignal:
         assert len(heard) == 1
         assert Cause.objects.get().untold == 5
 
+    @pytest.mark.parametrize("failure", [RuntimeError, SystemExit])
     def test_one_that_fails_is_reported_and_changes_nothing(
-        self, reports: Reports, trial: Any
+        self, reports: Reports, trial: Any, failure: type[BaseException]
     ) -> None:
         def broken(**kwargs: Any) -> None:
-            raise RuntimeError("no line")
+            raise failure("no line")
 
         dead_letter_opened.connect(broken)
         try:
@@ -167,7 +168,7 @@ class TestSignal:
         finally:
             dead_letter_opened.disconnect(broken)
         assert (run.status, run.done, run.failed) == (Status.SUCCEEDED, 17, 3)
-        assert [type(error) for error, _ in reports] == [RuntimeError] * 2
+        assert [type(error) for error, _ in reports] == [failure] * 2
         assert reports[0][1] == {
             "task": run.task,
             "run_id": None,

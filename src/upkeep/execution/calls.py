@@ -138,6 +138,7 @@ def _signs_of_life(second: SecondCall) -> Iterator[None]:
         yield
     finally:
         is_over.set()
+        thread.join(timeout=5)
 
 
 def _beat_until(is_over: threading.Event, second: SecondCall) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from django.db import DatabaseError, InterfaceError
 
@@ -35,9 +36,11 @@ def tell_of(letter: DeadLetter, *, secrets: Collection[str] = ()) -> None:
         databases.forget_lost_connection(databases.home())
         return
     if is_new:
-        _send(letter, secrets)
+        with _reporting("A receiver", letter, secrets):
+            _send(letter, secrets)
     if due:
-        _mail(letter, due, secrets)
+        with _reporting("The mail", letter, secrets):
+            mails.tell_of_letter(letter, letters=due)
 
 
 def _has_receivers() -> bool:
@@ -52,11 +55,18 @@ def _send(letter: DeadLetter, secrets: Collection[str]) -> None:
             _report(answer, f"{name}()", letter, secrets)
 
 
-def _mail(letter: DeadLetter, letters: int, secrets: Collection[str]) -> None:
+@contextmanager
+def _reporting(
+    what: str, letter: DeadLetter, secrets: Collection[str]
+) -> Iterator[None]:
+    """Report what the host's code raises, and go on; sys.exit() ends nothing either."""
+    failure: BaseException | None = None
     try:
-        mails.tell_of_letter(letter, letters=letters)
-    except Exception as failure:  # noqa: BLE001 - whatever a mail server may raise
-        _report(failure, "The mail", letter, secrets)
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is not our code
+        failure = error
+    if failure is not None:
+        _report(failure, what, letter, secrets)
 
 
 def _report(
