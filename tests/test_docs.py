@@ -57,6 +57,7 @@ from upkeep import (
 )
 from upkeep.conf import Conf
 from upkeep.execution.announcements import HOOKS, announce
+from upkeep.execution.letters import tell_of
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
 from upkeep.management.verbs import VERBS
@@ -512,6 +513,7 @@ def test_every_signal_is_sent_with_what_it_says(heard: dict[str, set[str]]) -> N
         for event in run.events.exclude(announce_at=None):
             announce(event)
         run.delete()
+    tell_of(run_in(Status.ERRORED).dead_letters.create(fingerprint="some cause"))
     assert heard == {
         name.strip("`"): set(re.findall(r"`(\w+)`", cells[1]))
         for name, cells in table("signal").items()

@@ -21,7 +21,7 @@ PACKAGE = "upkeep"
 
 LAYERS = [
     {"compat", "conf", "databases", "exceptions", "port", "signals"},
-    {"forms", "tasks"},
+    {"dead_letters", "forms", "tasks"},
     {"runs"},
     {"execution"},
     {"dispatch"},

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from upkeep import dead_letters
     from upkeep.exceptions import (
         AlreadyActive,
         InvalidParameters,
@@ -53,6 +54,8 @@ __all__ = [
     "exponential",
     "linear",
     "polynomial",
+    # What becomes of a call that fails
+    "dead_letters",
     # When a run waits
     "Throttle",
     "throttle",
@@ -88,6 +91,9 @@ _HOMES = {
     "UpkeepError": "upkeep.exceptions",
 }
 
+# Those that are used by their own name: `@dead_letters.on(OSError)`.
+_MODULES = {"dead_letters"}
+
 
 def enqueue(label: str, /, **parameters: Any) -> Run:
     """Start the task with that label; see `Task.enqueue`. Raises TaskNotFound too."""
@@ -97,6 +103,8 @@ def enqueue(label: str, /, **parameters: Any) -> Run:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"upkeep.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

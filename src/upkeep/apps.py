@@ -13,8 +13,9 @@ class UpkeepConfig(AppConfig):
 
     def ready(self) -> None:
         from upkeep import checks  # noqa: F401 - registers itself
-        from upkeep.dispatch import enqueue, messages
+        from upkeep.dispatch import calls, enqueue, messages
         from upkeep.execution import announcements
+        from upkeep.execution.calls import call_again, keep
         from upkeep.port import port
         from upkeep.tasks import registry
 
@@ -25,4 +26,7 @@ class UpkeepConfig(AppConfig):
         port.call_worker = messages.send
         port.check_queue = messages.check
         port.defers = messages.defers
+        port.keep = keep
+        port.call_again = call_again
+        port.send_again = calls.send_again
         registry.discover()

@@ -133,6 +133,13 @@ RULES = {
         id="upkeep.E022",
         hint="The mail goes to the person who asked for the run.",
     ),
+    "MAIL_ON_DEAD_LETTER": Rule(
+        fits=lambda value: isinstance(value, bool),
+        must_be="True or False",
+        id="upkeep.E024",
+        hint="The mail goes to the person who asked for the run, or to ADMINS.",
+    ),
+    "NEW_CAUSE_AFTER": DURATION,
     "BASE_URL": Rule(
         fits=_is_address,
         must_be="an address that begins with https:// or http://",

@@ -52,6 +52,12 @@ class Conf:
     MAIL_ON_ERROR: bool = False
     """Whether the person who asked for a run gets a mail when an error stops it."""
 
+    MAIL_ON_DEAD_LETTER: bool = False
+    """Whether dead letters are told of by mail, of one cause at most one an hour."""
+
+    NEW_CAUSE_AFTER: timedelta = timedelta(hours=24)
+    """A cause of dead letters that was not seen for so long is a new one."""
+
     BASE_URL: str = ""
     """What stands before the paths of pages in a mail: "https://shop.example.com"."""
 

@@ -7,6 +7,8 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── InvalidParameters    the values given to a task cannot be used
     ├── QueueRefused         the queue does not serve what was asked of it
     ├── AlreadyActive        the same run is under way
+    ├── InvalidCall          a call cannot be kept, or not be made again
+    ├── CallLost             nobody knows whether a second call was made
     ├── InvalidTransition    a run cannot make that move from where it is
     ├── NoOpenLetters        none of these dead letters waits to be seen to
     ├── InvalidCollection    what `collection()` returned cannot be walked
@@ -60,6 +62,14 @@ class QueueRefused(UpkeepError):
 
 class AlreadyActive(UpkeepError):
     """A run of the same task is under way, and its `concurrency` allows no more."""
+
+
+class InvalidCall(UpkeepError):
+    """A function whose calls cannot be kept, or a call that cannot be made again."""
+
+
+class CallLost(UpkeepError):
+    """What a dead letter has for its error where its second call was never heard of."""
 
 
 class InvalidTransition(UpkeepError):

@@ -1,5 +1,6 @@
 """Every table of Upkeep on one screen."""
 
+from upkeep.runs.causes import Cause
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
@@ -7,4 +8,4 @@ from upkeep.runs.models import Run
 from upkeep.runs.queues import Queue
 from upkeep.runs.uploads import Upload
 
-__all__ = ["DeadLetter", "Event", "Lease", "Queue", "Run", "Upload"]
+__all__ = ["Cause", "DeadLetter", "Event", "Lease", "Queue", "Run", "Upload"]

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from upkeep.runs.dead_letters import DeadLetter
     from upkeep.runs.events import Event
     from upkeep.runs.models import Run
+    from upkeep.tasks.calls import Call, SecondCall
     from upkeep.tasks.order import Order
 
 
@@ -40,6 +44,15 @@ class Port:
 
     defers: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
     """Tell whether a worker hears of a run no sooner than its `run_after`."""
+
+    keep: Callable[[Call, BaseException], bool] = _nobody  # type: ignore[assignment]
+    """Keep a call that failed as a dead letter; tell whether it is kept."""
+
+    call_again: Callable[[SecondCall], object] = _nobody
+    """Make the second call of a dead letter, and note how it ended."""
+
+    send_again: Callable[[DeadLetter, AbstractBaseUser | str], None] = _nobody
+    """See that a worker makes the call of a dead letter again."""
 
 
 port = Port()

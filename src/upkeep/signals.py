@@ -2,6 +2,7 @@
 Signals of the moves of runs, each sent with `sender=Run` and the `run`.
 
 They are sent behind the commit of the move, in the process that made it, at least once.
+That of dead letters is sent with `sender=DeadLetter` and the `letter`, at most once.
 """
 
 from __future__ import annotations
@@ -17,3 +18,5 @@ run_cancelled = Signal()  # A person has ended it.
 run_succeeded = Signal()  # It has come to the end of its collection.
 run_discarded = Signal()  # A rule of its task has ended it.
 run_errored = Signal()  # An error has stopped it; `error` may be the exception.
+
+dead_letter_opened = Signal()  # One was kept whose cause is new.

@@ -6,19 +6,24 @@ import subprocess
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from tests.testapp import calls
+from tests.testapp.calls import PaymentError, pay, pay_later
 from tests.testapp.maintenance import InTurns, Numbers, Slowly
 from tests.testapp.models import Effect
 from upkeep.databases import Now
 from upkeep.dispatch.brokers import broker
 from upkeep.dispatch.recovery import sweep
 from upkeep.dispatch.supervisor import worker_commands
+from upkeep.models import DeadLetter
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
@@ -130,6 +135,23 @@ class Contract:
         run.resume()
         wait_for(run, Status.SUCCEEDED)
         assert_each_once(40)
+
+    @pytest.mark.parametrize("call", [pay, pay_later])
+    def test_a_call_that_failed_is_made_again_by_the_worker(
+        self, worker: Start, call: Any
+    ) -> None:
+        calls.answers.append(PaymentError("refused"))
+        with suppress(PaymentError):
+            getattr(call, "func", call)(7)
+        letter = DeadLetter.objects.get()
+        letter.retry()
+        worker()
+        deadline = monotonic() + PATIENCE
+        while letter.state == DeadLetter.State.RETRYING and monotonic() < deadline:
+            sleep(0.05)
+            letter.refresh_from_db()
+        assert (letter.state, letter.error_message) == ("resolved", "refused")
+        assert Effect.objects.get().item == 7
 
     def test_a_lost_message_is_sent_again(self, worker: Start) -> None:
         run = Numbers.enqueue()

@@ -255,6 +255,7 @@ class TestPrune:
         [
             (2 * AN_HOUR, "SUCCESSFUL", "upkeep.dispatch.messages.advance", 1),
             (2 * AN_HOUR, "FAILED", "upkeep.dispatch.messages.advance", 1),
+            (2 * AN_HOUR, "SUCCESSFUL", "upkeep.dispatch.calls.make_call", 1),
             (AN_HOUR / 2, "SUCCESSFUL", "upkeep.dispatch.messages.advance", 0),
             (2 * AN_HOUR, "RUNNING", "upkeep.dispatch.messages.advance", 0),
             (2 * AN_HOUR, "READY", "upkeep.dispatch.messages.advance", 0),
@@ -273,11 +274,13 @@ class TestPrune:
 
 
 def test_what_was_swept_is_a_sentence() -> None:
-    swept = Swept(taken_over=1, sent_again=2, pruned=3, files=4, runs=5, announced=6)
+    swept = Swept(
+        taken_over=1, sent_again=2, pruned=3, files=4, runs=5, announced=6, calls=7
+    )
     assert str(swept) == (
         "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted, "
         "4 files without a run deleted, 5 runs past their retention deleted, "
-        "6 moves announced late"
+        "6 moves announced late, 7 calls of dead letters seen to"
     )
 
 

@@ -15,7 +15,7 @@ from tests.runs.stages import run_in
 from tests.runs.test_retention import age, old
 from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Receipt
-from upkeep.models import Run
+from upkeep.models import DeadLetter, Run
 from upkeep.runs.status import Status
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +56,13 @@ def test_tells_of_runs_that_stay() -> None:
         "1 old runs stay: others refer to them."
         in upkeep("prune", "--older-than", "30d").out
     )
+
+
+def test_tells_of_dead_letters_of_calls() -> None:
+    then = timezone.now() - timedelta(days=31)
+    DeadLetter.objects.create(call="shop.charge", state="resolved", created_at=then)
+    outcome = upkeep("prune", "--older-than", "30d")
+    assert outcome.out.endswith("deleted. 1 dead letters of calls deleted.\n")
 
 
 def test_takes_the_age_from_the_settings(settings: Settings) -> None:

@@ -9,10 +9,12 @@ from django.contrib.auth.models import User
 
 from tests.dispatch.queue import messages
 from tests.runs.stages import claim, run_in
+from tests.testapp import calls as bank
 from tests.testapp.maintenance import CountUp, Numbers
 from upkeep.dispatch import messages as dispatch
 from upkeep.exceptions import (
     AlreadyActive,
+    InvalidCall,
     InvalidParameters,
     NoOpenLetters,
     QueueRefused,
@@ -94,6 +96,7 @@ class TestRetry:
         parent = run_with_letters()
         letter = parent.dead_letters.all()[0]
         run = letter.retry(by="the shop")
+        assert run is not None
         assert (letter.state, letter.retried_by) == (State.RETRYING, run)
         assert states(parent) == [State.RETRYING, State.OPEN, State.OPEN]
         assert notes(parent) == [
@@ -226,7 +229,7 @@ class TestSlots:
     def test_any_number_of_retries_beside_each_other(self) -> None:
         parent = run_in(Status.ERRORED, CountUp)
         letters = letters_of(parent)
-        assert len({letter.retry().pk for letter in letters}) == 3
+        assert len({letter.retry() for letter in letters}) == 3
         assert CountUp.enqueue().is_active
 
     def test_a_limit_of_a_task_holds_for_them(
@@ -343,3 +346,50 @@ def test_a_letter_can_be_somebodys(ada: User) -> None:
     letter.assign(ada)
     letter.refresh_from_db()
     assert (letter.owner, letter.note) == (ada, "Asks the supplier.")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestCalls:
+    """Dead letters of calls among those of items."""
+
+    @pytest.fixture
+    def calls(self) -> Any:
+        for order in (1, 2):
+            bank.answers.append(bank.PaymentError("refused"))
+            with pytest.raises(bank.PaymentError):
+                bank.charge(order)
+        bank.asked.clear()
+        return DeadLetter.objects.filter(run=None)
+
+    def test_are_made_again_beside_the_runs(self, calls: Any) -> None:
+        parent = run_in(Status.ERRORED, CountUp)
+        letters_of(parent)
+        assert len(DeadLetter.objects.all().retry()) == 1
+        assert {letter.state for letter in calls} == {State.RETRYING}
+
+    def test_alone_have_no_run(self, calls: Any) -> None:
+        assert calls.retry() == []
+        with pytest.raises(NoOpenLetters):
+            calls.retry()
+
+    def test_have_no_rate(self, calls: Any) -> None:
+        with pytest.raises(InvalidParameters, match="are of calls"):
+            calls.retry(rate=1)
+        with pytest.raises(InvalidParameters, match="are of calls"):
+            calls[0].retry(rate=1)
+        assert {letter.state for letter in calls} == {State.OPEN}
+
+    def test_one_that_cannot_be_made_again_keeps_no_other(self, calls: Any) -> None:
+        first = calls[0]
+        calls.filter(pk=first.pk).update(obstacle="Its argument key is masked.")
+        assert calls.retry() == []
+        assert [letter.state for letter in calls.all()] == [State.OPEN, State.RETRYING]
+        with pytest.raises(InvalidCall, match="is masked"):
+            calls.retry()
+
+    def test_are_given_up_with_the_others(self, calls: Any) -> None:
+        letters_of(run_in(Status.ERRORED, CountUp))
+        assert DeadLetter.objects.all().discard("All of them.", by="ada") == 5
+        letter = calls.all()[0]
+        assert (letter.state, letter.note) == (State.DISCARDED, "All of them.")
+        assert letter.settled_at is not None

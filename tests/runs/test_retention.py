@@ -105,7 +105,45 @@ class TestPrune:
             run_in(Status.SUCCEEDED, Numbers)
         with questions() as asked:
             prune(A_MONTH)
-        assert len(asked) == 1
+        assert len(asked) == 2  # for the runs, and for letters without one
+
+    @pytest.mark.parametrize(
+        ("state", "settled", "created", "stays"),
+        [
+            ("resolved", 31, 31, False),
+            ("discarded", 31, 31, False),
+            ("discarded", None, 31, False),
+            ("resolved", 29, 31, True),
+            ("resolved", None, 29, True),
+            ("open", None, 31, True),
+            ("retrying", None, 31, True),
+        ],
+    )
+    def test_of_calls_deletes_the_letters_that_nobody_needs(
+        self, state: str, settled: int | None, created: int, *, stays: bool
+    ) -> None:
+        now = timezone.now()
+        DeadLetter.objects.create(
+            call="shop.charge",
+            state=state,
+            settled_at=now - timedelta(days=settled) if settled else None,
+            created_at=now - timedelta(days=created),
+        )
+        found = Pruned(letters=0 if stays else 1)
+        assert prune(A_MONTH, dry_run=True) == found
+        assert DeadLetter.objects.exists()
+        assert prune(A_MONTH) == found
+        assert DeadLetter.objects.exists() is stays
+
+    def test_of_items_the_letters_go_with_their_runs_and_not_before(self) -> None:
+        run = run_in(Status.SUCCEEDED, Numbers)
+        letter = DeadLetter.objects.create(
+            run=run, state="resolved", created_at=timezone.now() - timedelta(days=31)
+        )
+        assert prune(A_MONTH) == Pruned()
+        age(run)
+        assert prune(A_MONTH).runs == 1
+        assert not DeadLetter.objects.filter(pk=letter.pk).exists()
 
     def test_of_longer_than_there_is_time_deletes_nothing(self) -> None:
         old()
@@ -267,7 +305,7 @@ def retried(number: int = 1) -> tuple[Run, list[Run]]:
     """Return an old run, and so many that have retried a dead letter of it."""
     parent = run_in(Status.SUCCEEDED, Numbers)
     letters = [parent.dead_letters.create(item=str(n)) for n in range(number)]
-    children = [letter.retry() for letter in letters]
+    children = [run for letter in letters if (run := letter.retry())]
     for child in children:
         claim(child).end(Status.SUCCEEDED)
     age(parent, *children)

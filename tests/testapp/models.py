@@ -4,12 +4,22 @@ import uuid
 
 from django.db import models
 
+from upkeep import dead_letters
+
 
 class Item(models.Model):
     """A row with a number that tasks count up."""
 
     n = models.IntegerField(default=0)
     name = models.CharField(max_length=50, default="")
+
+    @dead_letters.on(ValueError)
+    def rename(self, name: str) -> None:
+        """Give it a name, once it has a number."""
+        if not self.n:
+            raise ValueError("It has no number yet.")
+        self.name = name
+        self.save()
 
 
 class Effect(models.Model):

@@ -11,8 +11,10 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult, DBTaskResultQuerySet
 
 from upkeep.compat import TaskResultStatus
+from upkeep.dispatch import calls, messages
 from upkeep.dispatch.brokers import Broker
-from upkeep.dispatch.messages import PATH
+
+OURS = [messages.PATH, calls.PATH]
 
 # How long a message that is over stays, for those who want to see it.
 KEEP = timedelta(hours=1)
@@ -56,7 +58,7 @@ class DatabaseBroker(Broker):
 
     def _over(self) -> DBTaskResultQuerySet:
         over = self._messages().finished().order_by()
-        return over.filter(task_path=PATH, finished_at__lt=timezone.now() - KEEP)
+        return over.filter(task_path__in=OURS, finished_at__lt=timezone.now() - KEEP)
 
     def _waiting(self, message_id: str) -> DBTaskResultQuerySet:
         return self._messages().filter(pk=message_id, status=TaskResultStatus.READY)

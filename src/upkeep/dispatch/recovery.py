@@ -17,12 +17,12 @@ from django.db.models import F, Q
 from upkeep.compat import task_backends
 from upkeep.conf import conf
 from upkeep.databases import Now, evict, home, writing
-from upkeep.dispatch import messages
+from upkeep.dispatch import calls, messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
 from upkeep.execution.announcements import announce_what_is_left
 from upkeep.execution.claim import let_go
-from upkeep.runs import retention, uploads
+from upkeep.runs import causes, retention, uploads
 from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.sources import Source, moves_from
@@ -47,6 +47,7 @@ class Swept:
     files: int = 0
     runs: int = 0
     announced: int = 0
+    calls: int = 0
 
     def __str__(self) -> str:
         return (
@@ -54,7 +55,8 @@ class Swept:
             f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
             f"{self.files} files without a run deleted, "
             f"{self.runs} runs past their retention deleted, "
-            f"{self.announced} moves announced late"
+            f"{self.announced} moves announced late, "
+            f"{self.calls} calls of dead letters seen to"
         )
 
 
@@ -71,6 +73,8 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.taken_over += _guarded(_take_over, run)
     for run in runs.unheard():
         swept.sent_again += _guarded(_send_again, run)
+    for letter in calls.due():
+        swept.calls += _guarded(calls.look_after, letter)
     # Only now: a hook that takes its time must not keep the runs waiting.
     swept.announced = _guarded(_announce, "the moves that were not announced")
     for alias in task_backends.settings if prune else ():
@@ -78,6 +82,7 @@ def sweep(*, prune: bool = True) -> Swept:
     if prune:
         swept.files = _guarded(_sweep_files, "the storage of files")
         swept.runs = _guarded(_prune_runs, "the runs past their retention")
+        _guarded(_forget_causes, "the causes of dead letters")
     return swept
 
 
@@ -134,6 +139,10 @@ def _prune_runs(_runs: str) -> int:
     if conf.RETENTION is None:
         return 0
     return retention.prune(conf.RETENTION, at_most=PRUNE_RUNS).runs
+
+
+def _forget_causes(_causes: str) -> int:
+    return causes.forget_old_causes()
 
 
 def _evict_holder(run: Run) -> None:

@@ -21,6 +21,7 @@ from upkeep.tasks.policies import Case, PassOver, judge
 
 if TYPE_CHECKING:
     from upkeep.execution.executor import Executor
+    from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
 Undoable = Callable[[], AbstractContextManager[object]]
@@ -47,6 +48,7 @@ class Chunk:
     is_last: bool = False  # The collection is at its end.
     hand: Hand | None = None  # The item that process() raised for, or the only one.
     passed_over: list[PassedOver] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)  # Of those passed over.
     failure: Failure | None = None  # Of the item behind it, which is to be settled.
     skips: list[tuple[Cursor, Skip]] = field(default_factory=list)  # in a retrial
 

@@ -34,6 +34,7 @@ from upkeep.execution.failures import (
     trustworthy,
 )
 from upkeep.execution.interruption import Interruption
+from upkeep.execution.letters import tell_of
 from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from upkeep.execution.chunks import Undoable
+    from upkeep.runs.dead_letters import DeadLetter
     from upkeep.runs.models import Run
     from upkeep.tasks.collections.base import Collection
     from upkeep.tasks.policies import Rule
@@ -327,7 +329,7 @@ class Executor:
         if self.retrial:
             self.retrial.settle(self.run.cursor, chunk)
         else:
-            keep(self.run, chunk.passed_over, self.secrets)
+            chunk.letters = keep(self.run, chunk.passed_over, self.secrets)
 
     def _result(self) -> dict[str, Any]:
         """Return what a Job returned, if it is this worker that has performed it."""
@@ -358,6 +360,13 @@ class Executor:
     def _tell_of_passed_over(self, chunk: Chunk) -> None:
         while chunk.passed_over:
             chunk.passed_over.pop(0).tell(self.run, self.secrets)
+        self.tell_of_letters(chunk.letters)
+
+    def tell_of_letters(self, letters: list[DeadLetter]) -> None:
+        """Tell who listens of dead letters, behind the commit, with the lease kept."""
+        with self.pacemaker.watching():
+            while letters:
+                tell_of(letters.pop(0), secrets=self.secrets)
 
     def elapsed(self) -> timedelta:
         """Return the time since the last write."""

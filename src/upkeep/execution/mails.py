@@ -1,4 +1,4 @@
-"""The mail about a run that an error stopped, to the person who asked for it."""
+"""The mails about a run that an error stopped, and about dead letters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.mail import send_mail
+from django.core.mail import mail_admins, send_mail
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from upkeep.conf import conf
 from upkeep.tasks.reading import in_project_terms
 
 if TYPE_CHECKING:
+    from upkeep.runs.dead_letters import DeadLetter
     from upkeep.runs.models import Run
 
 
@@ -61,3 +63,47 @@ def _page(run: Run) -> str:
     with suppress(ImproperlyConfigured, NoReverseMatch):
         return urljoin(conf.BASE_URL, reverse("upkeep:run", args=[run.pk]))
     return ""
+
+
+# Dead letters
+
+
+def tell_of_letter(letter: DeadLetter, *, letters: int) -> None:
+    """
+    Send the mail about letters of one cause, of which this one is the latest.
+
+    It goes to the person who asked for the run, else to the ADMINS of the project.
+    """
+    with in_project_terms():
+        subject = _("Dead letters of %(place)s") % {"place": letter.place}
+        text = _text_of_letter(letter, letters)
+    address = getattr(letter.run and letter.run.requested_by, "email", "")
+    if address:
+        send_mail(subject, text, None, [address])
+    else:
+        mail_admins(subject, text)
+
+
+def _text_of_letter(letter: DeadLetter, letters: int) -> str:
+    facts = {
+        "place": letter.place,
+        "letters": letters,
+        "letter": letter.pk,
+        "item": letter.item,
+        "error": f"{letter.error_class}: {letter.error_message}",
+        "page": _page(letter.run) if letter.run else "",
+    }
+    paragraphs = [
+        ngettext(
+            "A dead letter of %(place)s was kept:",
+            "%(letters)s dead letters of %(place)s were kept for one cause. The last:",
+            letters,
+        ),
+        "%(error)s",
+    ]
+    if letter.item:
+        paragraphs.append("%(item)s")
+    paragraphs.append(_("Of this cause there is a mail once an hour at most."))
+    if facts["page"]:
+        paragraphs.append("%(page)s")
+    return "\n\n".join(paragraph % facts for paragraph in paragraphs)

@@ -53,6 +53,32 @@ def report(
     _call_reporter(error, secrets, context)
 
 
+def report_of_letter(
+    error: BaseException,
+    *,
+    place: str,
+    handled: bool,
+    sentence: str,
+    secrets: Collection[str] = (),
+) -> None:
+    """
+    Tell the log and `UPKEEP["ERROR_REPORTER"]` of an error of a dead letter.
+
+    `place` is the function or the task that the letter is of.
+    """
+    context = {
+        "task": place,
+        "run_id": None,
+        "item": "",
+        "done": None,
+        "total": None,
+        "handled": handled,
+        "source": SOURCE,
+    }
+    _log(error, sentence, secrets, context)
+    _call_reporter(error, secrets, context)
+
+
 def secrets_of_run(run: Run) -> frozenset[str]:
     """Return the texts of a run that must not be shown, as far as its row has them."""
     task = registry.find(run.task)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 
-from upkeep.databases import home, storable
+from upkeep.databases import Now, home, storable
 from upkeep.exceptions import Skip
 from upkeep.execution.failures import message_of, told
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of
@@ -51,13 +51,13 @@ class Retrial:
         if chunk.cursor is not None and chunk.cursor != before:
             letters = self._letters.retrying(behind=before)
             done = letters.filter(pk__lte=chunk.cursor["letter"])
-            done.update(state=State.RESOLVED)
+            done.update(state=State.RESOLVED, settled_at=Now())
 
     def note(self, counts_as: str, place: Cursor, failure: Failure) -> None:
         """Write what became of the item before a place, by what it counts as."""
         match counts_as:
             case "done":
-                self._at(place).update(state=State.RESOLVED)
+                self._at(place).update(state=State.RESOLVED, settled_at=Now())
             case "skipped":
                 self.pass_over(place, failure.error)
             case "failed":
@@ -70,7 +70,7 @@ class Retrial:
         if not isinstance(error, Skip):
             said = f"{type(error).__name__}: {said}"
         note = storable(mask_text(said or "Its task skips it.", self.secrets))
-        self._at(place).update(state=state, note=note)
+        self._at(place).update(state=state, note=note, settled_at=Now())
 
     def fail(self, place: Cursor, failure: Failure) -> None:
         """Open the letter of the item before a place again, with its new error."""

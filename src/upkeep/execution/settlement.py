@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
+
 from upkeep import databases
 from upkeep.execution import waiting
 from upkeep.execution.failures import told, trustworthy
@@ -74,10 +76,17 @@ class PassedOver:
             logger.info("%s", sentence)
 
 
-def keep(run: Run, items: Iterable[PassedOver], secrets: Collection[str]) -> None:
-    """Write the dead letters of those items that are to be kept."""
+def keep(
+    run: Run, items: Iterable[PassedOver], secrets: Collection[str]
+) -> list[DeadLetter]:
+    """Write dead letters of those items that are to be kept, and return them."""
     letters = [each.letter(run, secrets) for each in items if each.verdict.is_kept]
-    DeadLetter.objects.using(databases.home()).bulk_create(letters, LETTERS_AT_ONCE)
+    if connections[databases.home()].features.can_return_rows_from_bulk_insert:
+        manager = DeadLetter.objects.using(databases.home())
+        return list(manager.bulk_create(letters, LETTERS_AT_ONCE))
+    for letter in letters:  # Who is told of them wants to know their keys.
+        letter.save(using=databases.home(), force_insert=True)
+    return letters
 
 
 class Settlement:
@@ -177,7 +186,7 @@ class Settlement:
     def _pass_over(self, verdict: PassOver) -> None:
         """Go on behind the item, and keep it where that is wanted."""
         passed = PassedOver(self.failure, self.hand, verdict, place=self.run.cursor)
-        secrets = self.executor.secrets
+        secrets, letters = self.executor.secrets, []
         with self.claim.transaction():
             # The run's own row first: the other order lets a person's wish die in a
             # deadlock on MariaDB.
@@ -186,8 +195,9 @@ class Settlement:
                 # Not behind the commit: who died between would leave it to succeed.
                 self.claim.move(Status.DISCARDED, reason=self._reason)
             if self.executor.retrial is None:
-                keep(self.run, [passed], secrets)
+                letters = keep(self.run, [passed], secrets)
         passed.tell(self.run, secrets)
+        self.executor.tell_of_letters(letters)
 
     # And then
 

@@ -1,4 +1,4 @@
-"""Items that failed for good, kept until somebody has seen to them."""
+"""Items and calls that failed for good, kept until somebody has seen to them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from upkeep.databases import home, storable
 from upkeep.exceptions import NoOpenLetters
+from upkeep.port import port
 from upkeep.runs import handling
 from upkeep.tasks.values import to_storable
 
@@ -40,9 +41,10 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
         """
         Have those that are open tried once more, at most `rate` items a second.
 
-        It returns a run for each run they come from, enqueued. Raises NoOpenLetters,
-        TaskNotFound, QueueRefused or InvalidParameters, and no run exists then; or
-        AlreadyActive where `concurrency` leaves no room, and what was enqueued stays.
+        It returns a run for each run they come from, enqueued; calls are made again by
+        workers, and have none. Raises NoOpenLetters, TaskNotFound, QueueRefused,
+        InvalidCall or InvalidParameters, and no run exists then; or AlreadyActive
+        where `concurrency` leaves no room, and what was enqueued stays.
         """
         return handling.retry(self, by=by, rate=rate)
 
@@ -81,18 +83,22 @@ DeadLetters = models.Manager.from_queryset(DeadLetterQuerySet)
 
 
 class DeadLetter(models.Model):
-    """An item that failed for good, with what it was and why."""
+    """An item or a call that failed for good, with what it was and why."""
 
     class State(models.TextChoices):
         """What has become of it."""
 
         OPEN = "open", _("Open")  # Nobody has seen to it yet.
-        RETRYING = "retrying", _("Retrying")  # A run is to try it once more.
+        RETRYING = "retrying", _("Retrying")  # It is to be tried once more.
         RESOLVED = "resolved", _("Resolved")  # It went well in the end.
         DISCARDED = "discarded", _("Discarded")  # A person, or a rule, gave it up.
 
-    run = models.ForeignKey(
-        "upkeep.Run", on_delete=models.CASCADE, related_name="dead_letters"
+    run = models.ForeignKey(  # That of an item; a call has none.
+        "upkeep.Run", on_delete=models.CASCADE, null=True, related_name="dead_letters"
+    )
+    # The dotted path of the function; an item has none.
+    call = models.CharField(
+        _("call"), max_length=255, blank=True, default="", db_default=""
     )
     item = models.CharField(_("item"), max_length=255, blank=True)
     payload = models.JSONField(_("payload"), null=True, blank=True)
@@ -124,6 +130,26 @@ class DeadLetter(models.Model):
     )
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    settled_at = models.DateTimeField(  # When it was resolved or discarded.
+        _("settled at"), null=True, editable=False
+    )
+
+    # Of calls alone: why the call cannot be made again, and the latest second call.
+    obstacle = models.CharField(
+        _("obstacle"), max_length=500, blank=True, default="", db_default=""
+    )
+    called_by = models.CharField(
+        _("called by"), max_length=255, blank=True, default="", db_default=""
+    )
+    token = models.CharField(max_length=32, default="", db_default="", editable=False)
+    backend = models.CharField(max_length=64, default="", db_default="", editable=False)
+    message_id = models.CharField(
+        max_length=64, default="", db_default="", editable=False
+    )
+    messages_sent = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    begun_at = models.DateTimeField(_("begun at"), null=True, editable=False)
+    # When the sweep looks: for the message, or once begun for a sign of life.
+    due_at = models.DateTimeField(null=True, editable=False)
 
     objects = DeadLetters()
 
@@ -139,15 +165,29 @@ class DeadLetter(models.Model):
             models.Index(
                 fields=["retried_by", "state", "id"], name="upkeep_letter_in_hand"
             ),
+            models.Index(fields=["call", "state", "id"], name="upkeep_letter_call"),
+            models.Index(fields=["due_at"], name="upkeep_letter_due"),
         ]
 
     def __str__(self) -> str:
         return f"{self.item}: {self.error_message}"
 
+    @property
+    def place(self) -> str:
+        """The task or the function that it is of."""
+        return self.run.task if self.run else self.call
+
     def retry(
         self, *, by: AbstractBaseUser | str = "", rate: float | None = None
-    ) -> Run:
-        """Have it tried once more. Raises NoOpenLetters, or as those of many do."""
+    ) -> Run | None:
+        """
+        Have it tried once more; return the run that does, or None for a call.
+
+        Raises NoOpenLetters, InvalidCall, or as those of many do.
+        """
+        if self.call and rate is None:
+            port.send_again(self, by)
+            return None
         (run,) = self._row.retry(by=by, rate=rate)
         self.refresh_from_db(using=home())
         return run

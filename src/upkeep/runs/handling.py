@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home, in_short, storable, writing
-from upkeep.exceptions import InvalidParameters, NoOpenLetters
+from upkeep.exceptions import InvalidCall, InvalidParameters, NoOpenLetters
 from upkeep.port import port
 from upkeep.runs import intake
 from upkeep.runs.events import Event
@@ -53,7 +53,7 @@ def _whole(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
 
 
 def _some_at_a_time(
-    letters: DeadLetterQuerySet, run: Run
+    letters: DeadLetterQuerySet, run: Run | None
 ) -> Iterator[DeadLetterQuerySet]:
     """Yield the open ones of a run, so many that they can be written at once."""
     last = 0
@@ -92,15 +92,45 @@ def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Ru
             {"rate": [f"{rate} is no number of items per second. Give one above 0."]}
         )
     letters = _whole(letters)
+    if rate is not None and _calls(letters).exists():
+        raise InvalidParameters({"rate": [_NO_RATE]})
     parents = _runs_of(letters)
     for parent in parents:
         _ = parent.task_class
         port.check_queue(parent)
     tried = [_retry(parent, letters, by, rate) for parent in parents]
     runs = [run for run in tried if run is not None]
-    if not runs:
+    if not _call_again(letters, by) and not runs:
         raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
     return runs
+
+
+_NO_RATE = (
+    "Some of these dead letters are of calls, which are made as their queue has them "
+    "made. Leave the rate out, or these letters."
+)
+
+
+def _calls(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
+    return letters.open().filter(run=None)
+
+
+def _call_again(letters: DeadLetterQuerySet, by: By) -> int:
+    """Have the calls among the letters made again that can be; return how many."""
+    made, refusal = 0, None
+    for some in _some_at_a_time(letters, None):
+        for letter in some:
+            try:
+                port.send_again(letter, by)
+            except NoOpenLetters:
+                continue  # Others were quicker.
+            except InvalidCall as error:
+                refusal = error
+            else:
+                made += 1
+    if refusal and not made:
+        raise refusal
+    return made
 
 
 @dataclass(slots=True, frozen=True)
@@ -184,11 +214,14 @@ def discard(letters: DeadLetterQuerySet, reason: str, *, by: By) -> int:
         raise InvalidParameters({"reason": ["Say why they are given up."]})
     letters = _whole(letters)
     changes: dict[str, Any] = {"state": letters.model.State.DISCARDED}
-    changes["note"] = storable(reason)
+    changes |= {"note": storable(reason), "settled_at": Now()}
     if user := intake.as_user(by):
         changes["owner"] = user
     write = partial(_give_up, by=by, changes=changes)
-    return sum(write(run, letters) for run in _runs_of(letters))
+    given_up = sum(write(run, letters) for run in _runs_of(letters))
+    for some in _some_at_a_time(letters, None):
+        given_up += in_short(home(), partial(some.open().update, **changes))
+    return given_up
 
 
 def _give_up(

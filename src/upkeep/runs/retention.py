@@ -7,20 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from upkeep.databases import home, in_short, writing
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ENDED
 from upkeep.runs.uploads import Upload
 from upkeep.tasks import uploads
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 logger = logging.getLogger("upkeep")
+
+T = TypeVar("T")
 
 LOOKED_AT_AT_ONCE = 500  # runs
 DELETED_AT_ONCE = 2_000  # rows of ours, so that no transaction is long
@@ -34,6 +40,7 @@ class Pruned:
     events: int = 0
     files: int = 0
     kept: int = 0
+    letters: int = 0  # of calls: those of items go with their runs
 
     def __iadd__(self, other: Pruned) -> Pruned:
         """Count what is more."""
@@ -41,6 +48,7 @@ class Pruned:
         self.events += other.events
         self.files += other.files
         self.kept += other.kept
+        self.letters += other.letters
         return self
 
 
@@ -49,6 +57,9 @@ def prune(
 ) -> Pruned:
     """
     Delete the runs that have been over for so long, errored ones too, and no others.
+
+    And the dead letters of calls that were resolved or discarded so long ago; one that
+    is open stays, for it is still owed.
 
     In short transactions, the oldest runs first; `at_most` stops after about so many.
     A run that must stay since something else refers to it is told of in the log. One
@@ -68,6 +79,10 @@ def prune(
             pruned += _prune_some(new, before, dry_run=dry_run)
         seen.update(children)
         if at_most is not None and pruned.runs >= at_most:
+            break
+    for letters in _settled_since(before):
+        pruned.letters += len(letters) if dry_run else _delete_letters(letters)
+        if at_most is not None and pruned.letters >= at_most:
             break
     if pruned.kept:
         logger.warning("%s old runs stay: others refer to them.", pruned.kept)
@@ -130,6 +145,33 @@ def _prune_some(pks: Sequence[int], before: datetime, *, dry_run: bool) -> Prune
     for batch in _batches(free) if free else ():
         pruned += _count(batch) if dry_run else _delete(batch, before)
     return pruned
+
+
+# Dead letters of calls, which belong to no run
+
+
+def _settled(before: datetime) -> QuerySet[DeadLetter]:
+    letters = DeadLetter.objects.using(home()).filter(
+        run__isnull=True,
+        state__in=[DeadLetter.State.RESOLVED, DeadLetter.State.DISCARDED],
+    )
+    is_old = Q(settled_at__lt=before)
+    return letters.filter(is_old | Q(settled_at__isnull=True, created_at__lt=before))
+
+
+def _settled_since(before: datetime) -> Iterator[list[int]]:
+    """Yield the letters that nobody has needed since then, some at a time."""
+    letters, last = _settled(before).order_by("pk"), 0
+    while some := list(
+        letters.filter(pk__gt=last).values_list("pk", flat=True)[:LOOKED_AT_AT_ONCE]
+    ):
+        last = some[-1]
+        yield some
+
+
+def _delete_letters(pks: Sequence[int]) -> int:
+    letters = DeadLetter.objects.using(home()).filter(pk__in=pks)
+    return in_short(home(), lambda: letters.delete()[0])
 
 
 # What belongs to a run, and what refers to it

@@ -24,6 +24,7 @@ class Prune(Verb):
     """
     Delete the runs that have been over for long, with their stories and files.
 
+    So go the dead letters of calls that were resolved or discarded so long ago.
     Errored runs are over, too, and cannot be resumed then. `upkeep worker` does this by
     itself, a little at a time, where UPKEEP["RETENTION"] says how long runs are kept.
     """
@@ -78,6 +79,8 @@ def _sentence(pruned: Pruned, messages: int, *, dry_run: bool) -> str:
         f"{pruned.runs:,} runs {deleted}, with {pruned.events:,} events and "
         f"{pruned.files:,} files; {messages:,} old messages {deleted}."
     )
+    if pruned.letters:
+        said += f" {pruned.letters:,} dead letters of calls {deleted}."
     if pruned.kept:
         said += f" {pruned.kept:,} old runs stay: others refer to them."
     return said
