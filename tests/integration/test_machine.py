@@ -14,14 +14,15 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.db import Error
+from django.db import Error, transaction
 from django.db.models import F
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult, get_date_max
@@ -68,6 +69,7 @@ from upkeep.exceptions import (
     TaskNotFound,
 )
 from upkeep.execution import executor, failures, interruption, throttling
+from upkeep.execution.claim import Claim
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Event, Lease, Run
 from upkeep.runs.status import ENDED, HELD, STOPS, TRANSITIONS, WAITING, Status
@@ -665,3 +667,62 @@ def test_whatever_happens_each_item_ends_once_as_it_must() -> None:
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+# That it can fail
+
+
+def tell(plan: Plan, *story: Callable[[Machine], None]) -> None:
+    """Tell one story to its end."""
+    machine = Machine()
+    try:
+        machine.begin(plan)
+        for happen in story:
+            happen(machine)
+            machine.check()
+    except BaseException:
+        machine.stack.close()
+        raise
+    machine.teardown()
+
+
+def oversleep(machine: Machine) -> None:
+    machine.oversleep(choice=0, stop_after=None, at=2, items=None)
+
+
+def lose_answer(machine: Machine) -> None:
+    machine.lose_answer(choice=0, stop_after=None, at=2)  # The first is of the claim.
+
+
+def write_without_fence(claim: Claim, *lines: str, **changes: Any) -> None:
+    """Do the same as write() for whoever asks."""
+    Run.objects.filter(pk=claim.run.pk).update(**changes)
+
+
+@contextmanager
+def plain_savepoint(alias: str) -> Iterator[None]:
+    """Do the same as trustworthy() without looking for what was hidden."""
+    with transaction.atomic(using=alias):
+        yield
+
+
+@pytest.mark.usefixtures("transactional_db", "still_clock", "quiet")
+@pytest.mark.parametrize(
+    ("protection", "fates", "story"),
+    [
+        (mock.patch.object(Claim, "write", write_without_fence), "GOOD", oversleep),
+        (mock.patch.object(Claim, "renew"), "GOOD", lose_answer),
+        (
+            mock.patch.object(executor, "trustworthy", plain_savepoint),
+            "SWALLOWS",
+            Machine.work,
+        ),
+    ],
+    ids=["fence", "new token", "savepoint"],
+)
+def test_without_a_protection_it_finds_a_fault(
+    protection: Any, fates: str, story: Callable[[Machine], None]
+) -> None:
+    plan = Plan(kind=Kind.RECORDS, fates=[Fate[fates]] * 3, atomic=True, chunk=1)
+    with protection, pytest.raises((AssertionError, pytest.fail.Exception)):
+        tell(plan, story)
