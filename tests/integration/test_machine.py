@@ -163,6 +163,7 @@ class Machine(RuleBasedStateMachine):
         self.is_calm = True  # No worker died, and none was disturbed.
         self.was_cancelled = self.was_removed = False
         self.place = 0
+        self.explained: Any = None
         self.delivered: list[Sequence[Any]] = []
         self.without_hooks: set[int] = set()  # Events made while the task was away.
 
@@ -531,8 +532,11 @@ class Machine(RuleBasedStateMachine):
             assert run.reason
         lease = run.lease_until or timezone.now()
         is_silent = status is Status.RUNNING and lease > timezone.now()
-        if not is_silent and status not in ENDED - {Status.ERRORED}:
-            assert why(run)
+        moment = (status, run.lease_token, is_silent)
+        if moment != self.explained:  # It is the dearest of the questions.
+            self.explained = moment
+            must_say = not is_silent and status not in ENDED - {Status.ERRORED}
+            assert why(run) or not must_say
         has_slot = run.active_key is not None
         wants_slot = run.is_active and self.world.plan.concurrency is not None
         assert has_slot == wants_slot

@@ -229,7 +229,7 @@ class Step(Machined, Job):
 
 
 BATCH = 2
-MOST_HOLDS = 100
+MOST_HOLDS = 20
 BASES: dict[Kind, type[Task]] = {
     Kind.RECORDS: Records,
     Kind.BATCHES: InBatches,
@@ -300,6 +300,7 @@ class World:
         """Say why the run must wait, if it must."""
         if not self.is_shut:
             return ""
+        clock.tick()  # Else one that waits here would ask for a long time.
         self.holds += 1
         if self.holds % MOST_HOLDS == 0:
             # One that waits here, and had an error before, forgets its time budget.
