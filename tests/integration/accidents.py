@@ -96,6 +96,13 @@ class Death(Accident):
                 self.connection.close()  # With its locks, and what it meant to do.
 
 
+class DeathAtCommit(Death):
+    """SIGKILL at the worst moments: what was written before has just become true."""
+
+    def matters(self, point: str) -> bool:
+        return "COMMIT" in point
+
+
 class LostConnection(Accident):
     """The server goes away for a moment: what was said there may have been heard."""
 

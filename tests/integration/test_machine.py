@@ -41,6 +41,7 @@ from pytest_django import Settings
 from tests.integration.accidents import (
     Accident,
     Death,
+    DeathAtCommit,
     Died,
     Freeze,
     LostAnswer,
@@ -119,7 +120,7 @@ HOOKS = {
 # Another method sees to it, or it fails when it has said that it is done.
 SAID_OTHERWISE = {Fate.CROOKED, Fate.SWALLOWS, Fate.REGRETS}
 
-fates = st.sampled_from([*[Fate.GOOD] * 6, *Fate])
+fates = st.sampled_from([*[Fate.GOOD] * 4, *[Fate.POISON] * 2, *Fate])
 kinds = st.sampled_from(Kind)
 
 
@@ -143,7 +144,17 @@ places = st.integers(1, 60)
 stops = st.none() | st.integers(1, 4)
 choices = st.integers(0, 5)
 happenings = st.sampled_from(
-    ["take_over", "take_over", "pause", "resume", "cancel", "shut", "work", "remove"]
+    [
+        "take_over",
+        "take_over",
+        "give_up",
+        "pause",
+        "resume",
+        "cancel",
+        "shut",
+        "work",
+        "remove",
+    ]
 )
 Frozen = tuple[int, list[str], int | None]
 freezes = st.tuples(
@@ -196,11 +207,15 @@ class Machine(RuleBasedStateMachine):
     def die_at_work(self, choice: int, stop_after: int | None, at: int) -> None:
         self.work(choice, stop_after, accident=Death(at))
 
+    @rule(choice=choices, stop_after=stops, at=st.integers(1, 12))
+    def die_at_commit(self, choice: int, stop_after: int | None, at: int) -> None:
+        self.work(choice, stop_after, accident=DeathAtCommit(at))
+
     @rule(choice=choices, stop_after=stops, at=places)
     def lose_connection(self, choice: int, stop_after: int | None, at: int) -> None:
         self.work(choice, stop_after, accident=LostConnection(at))
 
-    @rule(choice=choices, stop_after=stops, at=st.integers(1, 8))
+    @rule(choice=choices, stop_after=stops, at=st.integers(1, 6))
     def lose_answer(self, choice: int, stop_after: int | None, at: int) -> None:
         self.work(choice, stop_after, accident=LostAnswer(at))
 
@@ -208,12 +223,17 @@ class Machine(RuleBasedStateMachine):
     def freeze(self, choice: int, stop_after: int | None, freeze: Frozen) -> None:
         self.work(choice, stop_after, accident=self.frozen(freeze))
 
-    @rule(choice=choices, stop_after=stops, at=st.integers(1, 4), items=stops)
+    @rule(
+        choice=choices,
+        stop_after=stops,
+        at=st.integers(1, 4),
+        meanwhile=st.sampled_from(["take_over", "give_up"]),
+    )
     def oversleep(
-        self, choice: int, stop_after: int | None, at: int, items: int | None
+        self, choice: int, stop_after: int | None, at: int, meanwhile: str
     ) -> None:
-        """Stand still at the worst moment until another worker has the run, or had."""
-        accident = Oversleep(at, lambda: self.take_over(items))
+        """Stand still at the worst moment, until it is given up."""
+        accident = Oversleep(at, getattr(self, meanwhile))
         self.work(choice, stop_after, accident=accident)
 
     def frozen(self, freeze: Frozen) -> Freeze:
@@ -235,10 +255,20 @@ class Machine(RuleBasedStateMachine):
         """Deliver a message a second time; it does nothing if it was ever heeded."""
         self.execute(*self.delivered[-1 - choice % len(self.delivered)])
 
-    def take_over(self, items: int | None = None) -> None:
-        """Be all that comes when a worker has fallen silent."""
+    @rule(choice=choices)
+    def deliver_early(self, choice: int) -> None:
+        """Deliver a message that waits, be it before its moment."""
+        if found := list(DBTaskResult.objects.order_by("enqueued_at", "pk")):
+            self.execute(*found[choice % len(found)].args_kwargs["args"])
+
+    def give_up(self) -> None:
+        """Find that a worker has fallen silent."""
         self.pass_time(timedelta(minutes=2))
         self.sweep()
+
+    def take_over(self, items: int | None = None) -> None:
+        """Be all that comes when a worker has fallen silent."""
+        self.give_up()
         self.work(stop_after=items)
 
     def execute(
@@ -304,8 +334,7 @@ class Machine(RuleBasedStateMachine):
     def force_pause(self) -> None:
         """Pause a run whose worker is silent."""
         self.wish("pause")
-        self.pass_time(timedelta(minutes=2))
-        self.sweep()
+        self.give_up()
         self.run.refresh_from_db()
         assert self.run.status in {*ENDED, Status.PAUSED}
 
@@ -691,7 +720,7 @@ def tell(plan: Plan, *story: Callable[[Machine], None]) -> None:
 
 
 def oversleep(machine: Machine) -> None:
-    machine.oversleep(choice=0, stop_after=None, at=2, items=None)
+    machine.oversleep(choice=0, stop_after=None, at=2, meanwhile="take_over")
 
 
 def lose_answer(machine: Machine) -> None:
