@@ -98,3 +98,16 @@ class TestSoak:
         found = measured.run()
         assert (found["name"], found["a"]) == ("all", 2)
         assert measured.complaints(found) == ["all: a is 2, and at most 1 is allowed"]
+
+    def test_is_chosen_by_a_word_of_its_name(self) -> None:
+        assert [each.name for each in soak.chosen(["CSV"])] == [
+            "1 GB of CSV with newlines in its values"
+        ]
+        assert len(soak.chosen(["machine"])) == 3
+        assert soak.chosen([]) == soak.SOAKS
+
+    def test_that_does_not_exist_is_an_error_with_the_names(self) -> None:
+        with pytest.raises(
+            SystemExit, match=r"no soak with tea in its name:\n.*machine"
+        ):
+            soak.chosen(["tea"])

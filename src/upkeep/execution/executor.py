@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +159,9 @@ class Executor:
         is_exit = isinstance(error, SystemExit | KeyboardInterrupt)
         return is_exit and bool(self.interruption.asked)
 
-    def stop(self) -> bool:
+    def stop(self, *, is_held: bool = False) -> bool:
         """Let the run go if a person, the worker or the clock wants it to stop."""
-        if self.patience.is_tried:
+        if self.patience.is_tried and not is_held:
             # That its time is up must not let the patience begin anew and never end.
             reason = self.interruption.asked
         else:
@@ -234,7 +234,10 @@ class Executor:
             if self.run.workers_lost:
                 self.pace.failed_somewhere(items=1)  # To know over which item.
             self.throttling = Throttling(
-                self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
+                self.task,
+                self.claim,
+                stop=partial(self.stop, is_held=True),
+                keeps_worker=self.to_the_end,
             )
             self.collection = self.task.walk()
             if self.run.parent_id is not None:
@@ -395,7 +398,7 @@ class Executor:
         although its COMMIT failed.
         """
         failure = self.failure
-        if failure and not (databases.is_passing(error) or failure.is_handed_over):
+        if failure and not (databases.is_passing(error) or failure.handed_to):
             raise error  # The failure cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
@@ -412,7 +415,7 @@ class Executor:
             self.log_lines.clear()  # They were, too.
             goes_on = False
         elif failure is not None:
-            self.failure = replace(failure, error=error, is_handed_over=False)
+            self.failure = failure.raised_by_method(error)
             return
         else:
             goes_on = self._close_in_on_item(chunk, error)
