@@ -16,6 +16,7 @@ from django.utils.decorators import classonlymethod
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
+from upkeep.port import port
 from upkeep.tasks import masks, policies, registry, throttles
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
@@ -326,6 +327,16 @@ class Task:
         None is given where the worker died before it could tell; `self.run` knows
         `error_class`, `error_message` and `error_at` then as well.
         """
+
+    def notify(self, error: BaseException | None) -> None:
+        """
+        Tell the person who asked for the run that an error has stopped it.
+
+        By default that is the mail of `UPKEEP["MAIL_ON_ERROR"]`; override it to tell
+        them in another way, or in both by `super().notify(error)`.
+        """
+        if self.run is not None:
+            port.mail_of_error(self.run)
 
     # What a task can use
 
