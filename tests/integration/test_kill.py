@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,80 +11,60 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness import (
+    Point,
     Tripwire,
     clear,
     die,
-    faults,
+    exit_code,
     has_ended,
     points_of_unbroken_run,
     process,
-    rescue,
     wait_until,
-    work_off_queue,
 )
-from tests.testapp.maintenance import CountUpInChunks, CountUpWithRules
-from tests.testapp.models import Effect, Item
-from upkeep import Task
-from upkeep.models import DeadLetter, Run
-from upkeep.runs.status import Status
+from tests.integration.kinds import KINDS, Kind
+from tests.testapp.models import Item
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("short_leases", "known_chunks"),
+    pytest.mark.usefixtures("short_leases", "known_chunks", "ledger_of_begun"),
 ]
 
 
-# Of a task whose items fail so many points are passed over: it has several hundred.
-STEP = 17
+def faults_when_killed(kind: Kind, point: Point) -> list[str]:
+    """Return what is wrong with a run whose worker was killed at a point."""
+    clear()
+    run = kind.begin()
+    with process(partial(kind.work, Tripwire(point.number, die))) as pid:
+        is_killed = exit_code(pid) == -signal.SIGKILL
+    with process(kind.rescue) as pid:
+        wait_until(lambda: has_ended(pid))
+    found = [] if is_killed else ["the worker never came there"]
+    return [f"{point}: {fault}" for fault in [*found, *kind.faults(run)]]
 
 
-def faults_with_rules(run: Run) -> list[str]:
-    """Return what is wrong with a run some of whose items fail, and are dealt with."""
-    run.refresh_from_db()
-    counts = {"done": run.done, "failed": run.failed, "skipped": run.skipped}
-    found = [] if run.status == Status.SUCCEEDED else [f"{run.status}: {run.reason}"]
-    if counts != {"done": 27, "failed": 1, "skipped": 2}:
-        found.append(f"the run counts {counts}")
-    if (effects := Counter(Effect.objects.values_list("item", flat=True))) != Counter(
-        set(range(1, 31)) - {5, 13, 20}
-    ):
-        found.append(f"the ledger has {effects}")
-    letters = list(DeadLetter.objects.values_list("run", "item"))
-    if letters != [(run.pk, "testapp.Item 5")]:
-        found.append(f"the dead letters are {letters}")
-    return found
-
-
-@pytest.mark.parametrize(
-    ("task", "faults_of", "step"),
-    [(CountUpInChunks, faults, 1), (CountUpWithRules, faults_with_rules, STEP)],
-    ids=["all go well", "some fail"],
-)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_each_effect_happens_once_wherever_the_worker_is_killed(
     items: list[Item],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    database_name: str,
-    task: type[Task],
-    faults_of: Callable[[Run], list[str]],
-    step: int,
+    every_point: bool,
+    tell_tried: Callable[..., None],
+    kind: Kind,
 ) -> None:
+    begun = time.monotonic()
     points = points_of_unbroken_run(
-        task.enqueue(), tmp_path / "points", faults_of=faults_of
+        kind.begin(),
+        tmp_path / "points",
+        work=kind.work,
+        faults_of=kind.faults_unbroken,
     )
-    wrong, tried = [], points[::step]
-    for point in tried:
-        clear()
-        run = task.enqueue()
-        worker = partial(work_off_queue, Tripwire(point.number, die))
-        with process(worker) as pid:
-            assert wait_until(lambda: has_ended(pid))
-        with process(rescue) as pid:
-            wait_until(lambda: has_ended(pid))
-        wrong += [f"{point}: {fault}" for fault in faults_of(run)]
-    with capsys.disabled():
-        print(
-            f"\nkilled {task.__name__} at {len(tried)} of {len(points)} points on "
-            f"{database_name}: {len(wrong)} bad"
-        )
-    assert wrong == []
+    tried = points if every_point else points[:: kind.step]
+    wrong = {point: faults_when_killed(kind, point) for point in tried}
+    bad = [faults for faults in wrong.values() if faults]
+    tell_tried(
+        kind.name,
+        tried=len(tried),
+        points=len(points),
+        bad=len(bad),
+        seconds=time.monotonic() - begun,
+    )
+    assert bad == []
