@@ -123,7 +123,7 @@ class Kind:
     def _faults_of_effects(self) -> Iterator[str]:
         ledgered = Counter(Effect.objects.values_list("item", flat=True))
         counted = Counter(dict(Item.objects.filter(n__gt=0).values_list("pk", "n")))
-        for which, effects in ("ledger", ledgered), ("items", counted):
+        for which, effects in ("effects", ledgered), ("items", counted):
             if missing := self.effects - set(effects):
                 yield f"the {which} lack {sorted(missing)}"
             if strange := self._is_too_much(effects):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 
 from tests.integration.harness import (
     Point,
@@ -23,6 +24,13 @@ from tests.integration.harness import (
 )
 from tests.integration.kinds import KINDS, Kind
 from tests.testapp.models import Item
+from upkeep.execution import announcements, executor, settlement
+from upkeep.execution.executor import Executor
+from upkeep.execution.failures import trustworthy
+from upkeep.execution.settlement import PassedOver, Settlement
+from upkeep.models import Event, Run
+from upkeep.runs.status import Status
+from upkeep.tasks.policies import PassOver, Rule
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -68,3 +76,98 @@ def test_each_effect_happens_once_wherever_the_worker_is_killed(
         seconds=time.monotonic() - begun,
     )
     assert bad == []
+
+
+# The protections, taken away
+
+
+def named(name: str) -> Kind:
+    return next(kind for kind in KINDS if kind.name == name)
+
+
+def faults_at(kind: Kind, place: str, notes: Path) -> Iterator[str]:
+    """Yield what is wrong when workers are killed wherever they come to a place."""
+    clear()
+    points = points_of_unbroken_run(
+        kind.begin(), notes, work=kind.work, faults_of=kind.faults_unbroken
+    )
+    for point in points:
+        if point.name.startswith(place):
+            yield from faults_when_killed(kind, point)
+
+
+def test_where_the_place_is_saved_behind_the_commit_effects_are_repeated(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work_on_chunk(self: Executor) -> None:
+        with self.claim.transaction(), trustworthy(self.alias) as undoable:
+            self._work(undoable)
+        self._save_place()
+
+    monkeypatch.setattr(Executor, "_work_on_chunk", work_on_chunk)
+    found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
+    assert any("the effects have too much" in fault for fault in found)
+
+
+def test_where_dead_letters_are_written_behind_the_counts_they_are_lost(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep_later(run: Run, found: list[PassedOver], secrets: frozenset[str]) -> None:
+        letters = list(found)
+        transaction.on_commit(lambda: settlement.keep(run, letters, secrets))
+
+    monkeypatch.setattr(executor, "keep", keep_later)
+    written = "before INSERT INTO upkeep_deadletter"
+    for name in (
+        "some fail",
+        "some fail, not atomic",
+        "batches, two with a bad record",
+    ):
+        found = faults_at(named(name), written, tmp_path / "points")
+        assert any("the dead letters are" in fault for fault in found)
+
+
+def test_where_a_move_counts_as_told_before_the_hook_is_called_it_is_lost(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(event: Event) -> bool:
+        row = Event.objects.filter(pk=event.pk, announce_at=event.announce_at)
+        return bool(row.update(announce_at=None))
+
+    monkeypatch.setattr(announcements, "_take", take)
+    found = faults_at(
+        named("a Job in vain, after a long wait"),
+        "before INSERT INTO testapp_call",
+        tmp_path / "points",
+    )
+    assert len([each for each in found if "hooks that were not called" in each]) == 3
+
+
+def test_where_what_handles_an_item_is_committed_by_itself_it_is_repeated(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hand_over(self: Settlement, rule: Rule, method: str) -> None:
+        with self.claim.transaction():
+            getattr(self.task, method)(self.failure.error, self.hand.item)
+        with self.claim.transaction():
+            self._write_behind(done=1)
+
+    monkeypatch.setattr(Settlement, "_hand_over", hand_over)
+    found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
+    assert any("the effects have too much: {9: 2}" in fault for fault in found)
+
+
+def test_where_a_job_is_counted_before_it_is_discarded_it_succeeds(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pass_over(self: Settlement, verdict: PassOver) -> None:
+        passed = PassedOver(self.failure, self.hand, verdict, place=self.run.cursor)
+        with self.claim.transaction():
+            self._write_behind(failed=1)
+            settlement.keep(self.run, [passed], self.executor.secrets)
+        self.claim.end(Status.DISCARDED)
+
+    monkeypatch.setattr(Settlement, "_pass_over", pass_over)
+    kind = named("a Job in vain, after a long wait")
+    found = faults_at(kind, "after _commit", tmp_path / "points")
+    assert any("the run is succeeded" in fault for fault in found)
