@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -261,6 +262,25 @@ def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
     gaps = [point for point in points if is_in_gap(point)]
     with no_fence():
         assert any(freeze_at(point, wake_after) for point in gaps)
+
+
+@pytest.mark.usefixtures("ledger_of_begun")
+def test_without_the_fence_a_worker_that_wakes_keeps_dead_letters_again(
+    items: list[Item], tmp_path: Path
+) -> None:
+    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    with no_fence():  # Without it a worker says less to its database.
+        points = points_of_unbroken_run(
+            kind.begin(),
+            tmp_path / "points",
+            work=kind.work,
+            faults_of=kind.faults_unbroken,
+        )
+        gaps = [point for point in while_claimed(points) if is_in_gap(point)]
+        found = (freeze_failing_at(point, kind, wake_after) for point in spread(gaps))
+        assert any(
+            "the dead letters are" in each for each in chain.from_iterable(found)
+        )
 
 
 def test_without_eviction_the_next_worker_is_held_up(
