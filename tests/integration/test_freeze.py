@@ -283,6 +283,26 @@ def test_without_the_fence_a_worker_that_wakes_keeps_dead_letters_again(
         )
 
 
+@pytest.mark.usefixtures("ledger_of_begun")
+def test_where_a_hook_is_called_before_its_move_a_worker_that_wakes_calls_it(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Claim.end
+
+    def call_and_end(self: Claim, *args: Any, **changes: Any) -> None:
+        self.run.task_class().after_complete()
+        end(self, *args, **changes)
+
+    monkeypatch.setattr(Claim, "end", call_and_end)
+    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    points = points_of_unbroken_run(
+        kind.begin(), tmp_path / "points", work=kind.work, faults_of=lambda _run: []
+    )
+    calls = [p for p in points if p.name.startswith("before INSERT INTO testapp_call")]
+    found = freeze_failing_at(calls[1], kind, wake_after)
+    assert [each for each in found if "who woke up called" in each]
+
+
 def test_without_eviction_the_next_worker_is_held_up(
     held: list[Point], database_name: str
 ) -> None:
