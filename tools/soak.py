@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests import large
+from tests.servers import DATABASES
+from tools import kills, servers
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ROOT / "build" / "soak.json"
@@ -36,9 +40,9 @@ class Soak:
     def complaints(self, found: Figures) -> list[str]:
         """Return a sentence for each figure that is too large."""
         return [
-            f"{self.name}: {name} is {found[name]}, and at most {limit} is allowed"
+            f"{self.name}: {name} is {found.get(name)}, and at most {limit} is allowed"
             for name, limit in self.at_most.items()
-            if found[name] > limit
+            if found.get(name, math.inf) > limit
         ]
 
 
@@ -48,11 +52,20 @@ SOAKS = [
         measure=lambda folder: large.measured(folder, megabytes=1000),
         at_most={"grown_mb": 15, "resumed_seconds": 0.2, "resumed_bytes": 200_000},
     ),
+    *(
+        Soak(
+            name=f"workers killed at every point on {database}",
+            measure=partial(kills.measured, database),
+            at_most={"failed": 0, "bad": 0, "longest_seconds": 1200},
+        )
+        for database in DATABASES
+    ),
 ]
 
 
 def main() -> int:
     """Measure all, print and keep what was found; 1 where something is too large."""
+    servers.provide("postgresql", "mariadb-server")
     complaints: list[str] = []
     for soak in SOAKS:
         print(f"\n==> {soak.name}", flush=True)
