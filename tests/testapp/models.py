@@ -28,6 +28,13 @@ class Effect(models.Model):
     item = models.IntegerField()
 
 
+class Call(models.Model):
+    """A call of a hook, written down by itself, and by which process."""
+
+    name = models.CharField(max_length=20)
+    process = models.IntegerField()
+
+
 class Stamp(models.Model):
     """A row that knows when it was written, and of which item."""
 
