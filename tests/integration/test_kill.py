@@ -150,7 +150,7 @@ def test_where_what_handles_an_item_is_committed_by_itself_it_is_repeated(
         with self.claim.transaction():
             getattr(self.task, method)(self.failure.error, self.hand.item)
         with self.claim.transaction():
-            self._write_behind(done=1)
+            self._write_behind("done")
 
     monkeypatch.setattr(Settlement, "_hand_over", hand_over)
     found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
@@ -163,7 +163,7 @@ def test_where_a_job_is_counted_before_it_is_discarded_it_succeeds(
     def pass_over(self: Settlement, verdict: PassOver) -> None:
         passed = PassedOver(self.failure, self.hand, verdict, place=self.run.cursor)
         with self.claim.transaction():
-            self._write_behind(failed=1)
+            self._write_behind("failed")
             settlement.keep(self.run, [passed], self.executor.secrets)
         self.claim.end(Status.DISCARDED)
 
