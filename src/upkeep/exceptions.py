@@ -15,6 +15,8 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── VanishedReference    a parameter's record or file no longer exists
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
+    ├── InvalidUpdate        `process` changed what `updates` cannot save
+    ├── Conflict             a record was changed each time that it was worked on
     ├── Skip                 `process` wants its item to be passed over
     ├── MaskedError          stands for an error that might tell a secret
     └── LeaseLost            another worker has taken the run over
@@ -103,6 +105,14 @@ class SwallowedError(UpkeepError):
 
 class TransactionEnded(UpkeepError):
     """A task ended the transaction of its chunk, and part of it may be committed."""
+
+
+class InvalidUpdate(UpkeepError):
+    """A task with `updates` changed something that could not be saved safely."""
+
+
+class Conflict(UpkeepError):
+    """Somebody else changed a record each time that a task worked on it."""
 
 
 class Skip(UpkeepError):

@@ -1,0 +1,154 @@
+"""Tables of MariaDB and MySQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models
+
+from upkeep.execution.updates.tables.base import (
+    INTEGERS,
+    TEXTS,
+    FieldClasses,
+    Table,
+    names_of,
+    values_of,
+)
+
+if TYPE_CHECKING:
+    from django.db.models import Field
+
+    from upkeep.execution.updates.changes import Batch, Change
+
+INTEGRAL = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+TEXTUAL = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob"})
+BINARY |= {"longblob"}
+
+
+class MySQLTable(Table):
+    """
+    A table of MariaDB or MySQL, joined to a list of rows.
+
+    `STRAIGHT_JOIN` has the list come first, so that each row is found by its key. The
+    list begins with an empty SELECT of the table's own columns: from it the list has
+    their types, where a first row that is empty would leave them to chance.
+    """
+
+    known: ClassVar[FieldClasses] = INTEGERS | TEXTS | {models.BinaryField}
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """The types that the columns have in truth."""
+        return dict(
+            self.execute(
+                "SELECT column_name, LOWER(data_type) FROM information_schema.columns"
+                " WHERE table_schema = DATABASE() AND table_name = %s",
+                [self.model._meta.db_table],
+            )
+        )
+
+    @cached_property
+    def most_bytes(self) -> int:
+        """How long a statement may be, with some room for what is not values."""
+        ((size,),) = self.execute("SELECT @@max_allowed_packet", [])
+        return int(size) // 2
+
+    def knows(self, field: Field[Any, Any]) -> bool:
+        kinds = INTEGRAL | TEXTUAL | BINARY
+        return super().knows(field) and self.types[str(field.column)] in kinds
+
+    def template(self, field: Field[Any, Any]) -> str:
+        kind = self.types[str(field.column)]
+        if not self.knows(field):
+            # As a text, a float has six digits, which are not all.
+            digits = {"float": "CAST(%(expressions)s + 0E0 AS BINARY)"}
+            digits["json"] = "CAST(CAST(%(expressions)s AS CHAR) AS BINARY)"
+            return digits.get(kind, "CAST(%(expressions)s AS BINARY)")
+        if kind in TEXTUAL:
+            # To a collation, case, accents and spaces at the end are often nothing.
+            return "CAST(CONVERT(%(expressions)s USING utf8mb4) AS BINARY)"
+        return "%(expressions)s"
+
+    def guard(self, value: Any) -> Any:
+        return value.encode() if isinstance(value, str) else value
+
+    def portions(self, batch: Batch) -> Iterator[Batch]:
+        portion: list[Change] = []
+        room = self.most_bytes
+        for change in batch.changes:
+            weight = sum(map(_weight, values_of(change)))
+            if portion and weight > room:
+                yield batch.having(portion)
+                portion, room = [], self.most_bytes
+            portion.append(change)
+            room -= weight
+        yield batch.having(portion)
+
+    def update(self, batch: Batch) -> int:
+        source, parameters = self._source(batch)
+        _keys, values, _guards = names_of(batch, len(self.keys))
+        assigned = ", ".join(
+            f"t.{column.quoted} = v.{name}"
+            for column, name in zip(batch.changed, values, strict=True)
+        )
+        sql = f"UPDATE {source} SET {assigned} WHERE {self._guard(batch)}"
+        return self.count(sql, parameters)
+
+    def matching(self, batch: Batch) -> list[int]:
+        source, parameters = self._source(batch)
+        sql = f"SELECT v.place FROM {source} WHERE {self._guard(batch)} FOR UPDATE"
+        return [place for (place,) in self.execute(sql, parameters)]
+
+    def _guard(self, batch: Batch) -> str:
+        _keys, _values, guards = names_of(batch, len(self.keys))
+        return " AND ".join(
+            f"{self.bytes_of(column, table='t')} <=> v.{name}"
+            for column, name in zip(batch.guarded, guards, strict=True)
+        )
+
+    def _source(self, batch: Batch) -> tuple[str, list[Any]]:
+        """Return the changes as a table `v` with the table itself, and parameters."""
+        keys, _values, _guards = names_of(batch, len(self.keys))
+        joined = " AND ".join(
+            f"t.{self.quote(column)} = v.{name}"
+            for column, name in zip(self.keys, keys, strict=True)
+        )
+        rows = [
+            (n, *map(_binary, values_of(change)))
+            for n, change in enumerate(batch.changes)
+        ]
+        row = "" if self.connection.mysql_is_mariadb else "ROW"
+        listed = ", ".join(
+            f"{row}({', '.join(map(_placeholder, each))})" for each in rows
+        )
+        source = (
+            f"(SELECT {self._head(batch)} FROM {self.name} AS t WHERE 0"
+            f" UNION ALL VALUES {listed}) AS v"
+            f" STRAIGHT_JOIN {self.name} AS t ON {joined}"
+        )
+        return source, [value for row in rows for value in row]
+
+    def _head(self, batch: Batch) -> str:
+        keys, values, guards = names_of(batch, len(self.keys))
+        columns = map(self.quote, self.keys)
+        expressions = [f"t.{name}" for name in columns]
+        expressions += [f"t.{each.quoted}" for each in batch.changed]
+        expressions += [self.bytes_of(each, table="t") for each in batch.guarded]
+        named = zip(expressions, [*keys, *values, *guards], strict=True)
+        return ", ".join(["0 AS place", *(f"{sql} AS {name}" for sql, name in named)])
+
+
+def _placeholder(value: Any) -> str:
+    return "_binary %s" if isinstance(value, bytes) else "%s"
+
+
+def _binary(value: Any) -> Any:
+    return bytes(value) if isinstance(value, bytearray | memoryview) else value
+
+
+def _weight(value: Any) -> int:
+    """Return how long a value can be in a statement, at most."""
+    return 4 * len(value) + 16 if isinstance(value, str | bytes | memoryview) else 40

@@ -1,0 +1,196 @@
+"""The writer of declared updates: what a page was, what `process` made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import BinaryField, F, Func, Model, QuerySet
+
+from upkeep import databases
+from upkeep.exceptions import InvalidUpdate
+from upkeep.execution.updates.changes import Batch, Change, batches_of
+from upkeep.execution.updates.columns import ABSENT, Column
+from upkeep.execution.updates.fields import declared_fields
+from upkeep.execution.updates.swaps import swaps_told
+from upkeep.execution.updates.tables import table_of
+from upkeep.execution.updates.tables.base import is_integer
+from upkeep.tasks.collections.columns import is_loaded
+
+Snapshot = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a page: how many records, and the keys of those in conflict."""
+
+    changed: int
+    unchanged: int
+    conflicts: list[Any]
+    """Records that were changed or deleted since they were read; nothing of them is
+    written."""
+
+
+class Updates:
+    """
+    Saves the declared fields of records, where nobody else has changed these.
+
+    `reading` a QuerySet once, then for each page: `remember`, process, `write`. Raises
+    InvalidTask for fields that cannot be declared.
+    """
+
+    def __init__(self, model: type[Model], fields: Sequence[str], alias: str) -> None:
+        declared = declared_fields(model, fields)
+        self.model = model
+        self.alias = alias
+        self.table = table_of(model, alias)
+        columns = enumerate(model._meta.concrete_fields)
+        self.columns = tuple(Column(field, n, self.table) for n, field in columns)
+        self.declared = [each for each in self.columns if each.field in declared]
+        self.stamps = [each for each in self.columns if _is_stamp(each)]
+        self.untold = [each for each in self.stamps if each not in self.declared]
+        self.keys = [self._column(field) for field in model._meta.pk_fields]
+        self.guarding = [each for each in self.columns if not self._is_number(each)]
+        self.changeable = [each for each in self.columns if not each.is_known]
+
+    def reading(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return a QuerySet whose records bring along what their rows are known by."""
+        columns = [each for each in self.changeable if is_loaded(queryset, each.field)]
+        known_by: QuerySet[Any] = queryset.annotate(
+            **{each.memory: self._bytes(each) for each in columns}
+        )
+        return known_by
+
+    def remember(self, records: Sequence[Model]) -> Snapshot:
+        """Return what records are before `process` has them."""
+        snapshot = [record.__dict__.copy() for record in records]
+        for column in self.changeable:
+            for before in snapshot:
+                column.keep(before)
+        return snapshot
+
+    def change(self, record: Model, before: dict[str, Any]) -> Change | None:
+        """
+        Return what `process` changed of a record, if it did.
+
+        Raises InvalidUpdate for a change that would be lost. May be called right after
+        `process`, so that an error is certain to be of this record.
+        """
+        changed = tuple(self._touched(record, before))
+        if not changed:
+            return None
+        self._refuse_undeclared(record, changed)
+        written = (*changed, *(each for each in self.stamps if each not in changed))
+        guarded = tuple(each for each in self.guarding if each.attribute in before)
+        return Change(
+            record=record,
+            changed=written,
+            guarded=guarded,
+            before=before,
+            key=tuple(each.key(before[each.attribute]) for each in self.keys),
+            values=tuple(each.saved(record) for each in written),
+            guards=tuple(self.table.guard(before[each.memory]) for each in guarded),
+        )
+
+    def write(self, records: Sequence[Model], snapshot: Snapshot) -> Outcome:
+        """Write what `process` changed of records, all in one transaction."""
+        pairs = zip(records, snapshot, strict=True)
+        found = [self.change(record, before) for record, before in pairs]
+        changes = [change for change in found if change is not None]
+        conflicts = self.save(changes)
+        return Outcome(
+            changed=len(changes) - len(conflicts),
+            unchanged=len(records) - len(changes),
+            conflicts=conflicts,
+        )
+
+    def save(self, changes: Sequence[Change]) -> list[Any]:
+        """Write changes, and return the keys of those in conflict."""
+        if not changes:
+            return []
+        conflicts: list[Change] = []
+        with databases.writing(self.alias), swaps_told(changes):
+            for batch in batches_of(changes):
+                for portion in self.table.portions(batch):
+                    conflicts += self._write(portion)
+        return [change.record.pk for change in conflicts]
+
+    def _bytes(self, column: Column) -> Func:
+        return Func(
+            F(column.attribute),
+            template=self.table.template(column.field),
+            output_field=BinaryField(),  # No converter touches it.
+        )
+
+    # What has changed
+
+    def _touched(self, record: Model, before: dict[str, Any]) -> Iterator[Column]:
+        """Yield the columns that have another value than before."""
+        after = record.__dict__
+        for column in self.columns:
+            new = after.get(column.attribute, ABSENT)
+            old = before.get(column.attribute, ABSENT)
+            if new is old or new is ABSENT or column in self.untold:
+                continue
+            if old is ABSENT:
+                raise InvalidUpdate(
+                    f"process() used {column.name} of {_named(record)}, which the "
+                    "collection does not load, so that nobody would notice if somebody "
+                    f"else changed it meanwhile: add {column.name!r} to only(), or "
+                    "take it out of defer()."
+                )
+            if column.differs(old, new):
+                yield column
+
+    def _refuse_undeclared(self, record: Model, changed: Sequence[Column]) -> None:
+        names = [each.name for each in changed if each not in self.declared]
+        if names:
+            declared = tuple(each.name for each in [*self.declared, *changed])
+            raise InvalidUpdate(
+                f"process() changed {', '.join(names)} of {_named(record)}, which is "
+                "not among the task's updates and would not be saved: write updates = "
+                f"{tuple(dict.fromkeys(declared))!r}, or leave the field as it is."
+            )
+
+    def _column(self, field: Any) -> Column:
+        return next(each for each in self.columns if each.field is field)
+
+    def _is_number(self, column: Column) -> bool:
+        """Tell whether a column is a key that a row is found by and nothing else."""
+        return column in self.keys and column.is_known and is_integer(column.field)
+
+    # Writing
+
+    def _write(self, batch: Batch) -> list[Change]:
+        """Write a batch, and return the changes whose rows are not as they were."""
+        if self._is_written(batch):
+            return []
+        with databases.writing(self.alias):
+            places = set(self.table.matching(batch))
+            rest = [each for n, each in enumerate(batch.changes) if n in places]
+            if rest and not self._is_written(batch.having(rest)):
+                raise InvalidUpdate(
+                    f"Rows of {self.model._meta.label} are there and yet are not "
+                    "written: a trigger or a rule of the database keeps them from it, "
+                    "or a record came twice. Use save() instead of updates."
+                )
+        return [each for n, each in enumerate(batch.changes) if n not in places]
+
+    def _is_written(self, batch: Batch) -> bool:
+        """Write a batch if all its rows are as they were loaded, and else nothing."""
+        with databases.writing(self.alias):
+            matched = self.table.update(batch)
+            if matched != len(batch):
+                transaction.set_rollback(True, using=self.alias)
+        return matched == len(batch)
+
+
+def _is_stamp(column: Column) -> bool:
+    """Tell whether a field is set to the time of each save()."""
+    return bool(getattr(column.field, "auto_now", False))
+
+
+def _named(record: Model) -> str:
+    return f"{record._meta.label} {record.pk}"
