@@ -95,9 +95,9 @@ class Table(ABC):
         return self.template(column.field) % {"expressions": expression}
 
     def quote(self, name: str) -> str:
-        """Return a name for a statement that takes parameters."""
+        """Return a name for a statement."""
         quoted: str = self.connection.ops.quote_name(name)
-        return quoted.replace("%", "%%")
+        return quoted
 
     def execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a statement that gives some."""

@@ -40,15 +40,21 @@ class MySQLTable(Table):
     known: ClassVar[FieldClasses] = INTEGERS | TEXTS | {models.BinaryField}
 
     @cached_property
-    def types(self) -> dict[str, str]:
-        """The types that the columns have in truth."""
-        return dict(
-            self.execute(
-                "SELECT column_name, LOWER(data_type) FROM information_schema.columns"
-                " WHERE table_schema = DATABASE() AND table_name = %s",
-                [self.model._meta.db_table],
-            )
+    def described(self) -> dict[str, tuple[str, str | None, str | None]]:
+        """The type that each column has in truth, with its character set, collation."""
+        rows = self.execute(
+            "SELECT column_name, LOWER(data_type), character_set_name, collation_name"
+            " FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = %s",
+            [self.model._meta.db_table],
         )
+        return {
+            name: (kind, charset, collation) for name, kind, charset, collation in rows
+        }
+
+    def type_of(self, field: Field[Any, Any]) -> str:
+        """Return the type that a column has in truth."""
+        return self.described[str(field.column)][0]
 
     @cached_property
     def most_bytes(self) -> int:
@@ -58,10 +64,10 @@ class MySQLTable(Table):
 
     def knows(self, field: Field[Any, Any]) -> bool:
         kinds = INTEGRAL | TEXTUAL | BINARY
-        return super().knows(field) and self.types[str(field.column)] in kinds
+        return super().knows(field) and self.type_of(field) in kinds
 
     def template(self, field: Field[Any, Any]) -> str:
-        kind = self.types[str(field.column)]
+        kind = self.type_of(field)
         if not self.knows(field):
             # As a text, a float has six digits, which are not all.
             digits = {"float": "CAST(%(expressions)s + 0E0 AS BINARY)"}
@@ -113,7 +119,7 @@ class MySQLTable(Table):
         """Return the changes as a table `v` with the table itself, and parameters."""
         keys, _values, _guards = names_of(batch, len(self.keys))
         joined = " AND ".join(
-            f"t.{self.quote(column)} = v.{name}"
+            f"t.{self.quote(column)} = {self._in_charset_of(column, f'v.{name}')}"
             for column, name in zip(self.keys, keys, strict=True)
         )
         rows = [
@@ -133,12 +139,28 @@ class MySQLTable(Table):
 
     def _head(self, batch: Batch) -> str:
         keys, values, guards = names_of(batch, len(self.keys))
-        columns = map(self.quote, self.keys)
-        expressions = [f"t.{name}" for name in columns]
-        expressions += [f"t.{each.quoted}" for each in batch.changed]
+        columns = [*self.keys, *(str(each.field.column) for each in batch.changed)]
+        expressions = list(map(self._in_any_charset, columns))
         expressions += [self.bytes_of(each, table="t") for each in batch.guarded]
         named = zip(expressions, [*keys, *values, *guards], strict=True)
         return ", ".join(["0 AS place", *(f"{sql} AS {name}" for sql, name in named)])
+
+    def _in_any_charset(self, column: str) -> str:
+        """Return a column so that any text can be listed below it."""
+        expression = f"t.{self.quote(column)}"
+        if self._has_own_charset(column):
+            return f"CONVERT({expression} USING utf8mb4)"
+        return expression
+
+    def _in_charset_of(self, column: str, expression: str) -> str:
+        """Return a key as it must be for the index of a column to find it."""
+        if not self._has_own_charset(column):
+            return expression
+        _kind, charset, collation = self.described[column]
+        return f"CONVERT({expression} USING {charset}) COLLATE {collation}"
+
+    def _has_own_charset(self, column: str) -> bool:
+        return self.described[column][1] not in (None, "utf8mb4")
 
 
 def _placeholder(value: Any) -> str:

@@ -60,7 +60,7 @@ class PostgreSQLTable(Table):
         rows = self.execute(
             "SELECT attname, format_type(atttypid, -1) FROM pg_attribute"
             " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-            [self.name.replace("%%", "%")],
+            [self.name],
         )
         return dict(rows)
 
