@@ -43,21 +43,30 @@ def setter(**values: Any) -> Callable[[Model], None]:
 
 def raw(model: type[Model], pk: Any, column: str) -> Any:
     """Return what a column holds, past all converters of Django and the driver."""
-    field: Any = model._meta.get_field(column)
-    key: Any = model._meta.pk
+    return raws(model)[pk][column]
+
+
+def raws(model: type[Model]) -> dict[Any, dict[str, Any]]:
+    """Return what all rows hold, by their key and the names of the fields."""
+    fields: Any = [each for each in model._meta.concrete_fields if not each.primary_key]
     quote = connection.ops.quote_name
     form = {
         "postgresql": "{}::text",
         "mysql": "HEX(CAST({} AS BINARY))",
         "sqlite": "typeof({0}) || quote({0})",
-    }[connection.vendor].format(quote(field.column))
+    }[connection.vendor]
+    names = [field.attname for field in fields]
+    held = ", ".join(form.format(quote(field.column)) for field in fields)
+    keys = model.objects.order_by("pk").values_list("pk", flat=True)  # type: ignore[attr-defined]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {form} FROM {quote(model._meta.db_table)}"
-            f" WHERE {quote(key.column)} = %s",
-            [key.get_db_prep_value(pk, connection)],
+            f"SELECT {held} FROM {quote(model._meta.db_table)}"
+            f" ORDER BY {quote(model._meta.pk.column)}"
         )
-        return cursor.fetchone()[0]
+        return {
+            key: dict(zip(names, row, strict=True))
+            for key, row in zip(keys, cursor.fetchall(), strict=True)
+        }
 
 
 def put(model: type[Model], pk: Any, column: str, sql: str, *parameters: Any) -> None:
