@@ -49,6 +49,7 @@ def raw(model: type[Model], pk: Any, column: str) -> Any:
 def raws(model: type[Model]) -> dict[Any, dict[str, Any]]:
     """Return what all rows hold, by their key and the names of the fields."""
     fields: Any = [each for each in model._meta.concrete_fields if not each.primary_key]
+    key: Any = model._meta.pk
     quote = connection.ops.quote_name
     form = {
         "postgresql": "{}::text",
@@ -61,11 +62,11 @@ def raws(model: type[Model]) -> dict[Any, dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {held} FROM {quote(model._meta.db_table)}"
-            f" ORDER BY {quote(model._meta.pk.column)}"
+            f" ORDER BY {quote(key.column)}"
         )
         return {
-            key: dict(zip(names, row, strict=True))
-            for key, row in zip(keys, cursor.fetchall(), strict=True)
+            pk: dict(zip(names, row, strict=True))
+            for pk, row in zip(keys, cursor.fetchall(), strict=True)
         }
 
 
