@@ -209,7 +209,7 @@ class TestWhatWouldBeLost:
         Post.objects.create(pk=7)
         with pytest.raises(
             InvalidUpdate,
-            match=r"changed title of testapp.Post 7, .* updates = \('slug', 'title'\)",
+            match=r"changed title of testapp.Post 7, .* updates = \('title', 'slug'\)",
         ):
             work(Post.objects.all(), "slug", process=setter(title="x", slug="x"))
         assert Post.objects.get().slug == ""

@@ -14,6 +14,7 @@ from django.db.backends.utils import format_number
 from django.db.models import JSONField, Model
 
 from upkeep.exceptions import InvalidUpdate
+from upkeep.execution.updates.tables.base import plain_type
 
 if TYPE_CHECKING:
     from django.db.models import Field
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 # Under such a name the bytes of a column are fetched where its value does not tell all.
 BYTES = "_upkeep_bytes_"
-
-# What a record has of a column that was not loaded.
-ABSENT = object()
 
 IMMUTABLE = frozenset({type(None), bool, int, float, Decimal, str, bytes, UUID})
 IMMUTABLE |= {date, datetime, time, timedelta}
@@ -50,21 +48,22 @@ class Column:
         self.is_known = table.knows(field)
         """Whether a loaded value tells the bytes that the database has."""
 
+        self.plain = plain_type(field)
+        """The type of values that are written as they are, if there is one."""
+
         self.memory = self.attribute if self.is_known else f"{BYTES}{place}"
         """Where a record has what its row is recognized by."""
 
-    def keep(self, before: dict[str, Any]) -> None:
+    def kept(self, value: Any) -> Kept:
         """Remember a value that can be changed in place by what is written of it."""
-        value = before.get(self.attribute)
-        if type(value) in IMMUTABLE:
-            return
         form = self.form(value)
         is_steady = form == self.form(value)
-        copy = None if is_steady else deepcopy(value)
-        before[self.attribute] = Kept(form=form, copy=copy)
+        return Kept(form=form, copy=None if is_steady else deepcopy(value))
 
     def differs(self, before: Any, after: Any) -> bool:
         """Tell whether the database would keep two values as different ones."""
+        if type(before) is type(after) is self.plain:
+            return bool(before != after)
         form = self.form(after)
         if form == self.form(before):
             return False
@@ -75,13 +74,21 @@ class Column:
 
     def saved(self, record: Model) -> Any:
         """Return what save() would write of a record."""
+        if type(value := record.__dict__.get(self.attribute)) is self.plain:
+            return value
         value = self.field.pre_save(record, add=False)
         prepared = self.field.get_db_prep_save(value, self.table.connection)
-        # Drivers take enumerations and safe texts for other types than text.
-        return str.__str__(prepared) if isinstance(prepared, str) else prepared
+        match prepared:
+            case str():  # Drivers take enumerations and safe texts for other types.
+                return str.__str__(prepared)
+            case bytearray() | memoryview():
+                return bytes(prepared)
+        return prepared
 
     def key(self, value: Any) -> Any:
         """Return the value of a primary key as a condition has it."""
+        if type(value) is self.plain:
+            return value
         return self.field.get_db_prep_save(value, self.table.connection)
 
     def form(self, value: Any) -> Any:

@@ -59,7 +59,7 @@ def _forms(
     names: Sequence[str], change: Change, values: dict[str, Any]
 ) -> tuple[Any, ...] | None:
     """Return values that together are unique; None where not all are known or there."""
-    columns = {each.name: each for each in (*change.guarded, *change.changed)}
+    columns = {each.name: each for each in (*change.kind.guarded, *change.kind.changed)}
     if not columns.keys() >= set(names):
         return None
     found = [values.get(columns[name].attribute) for name in names]

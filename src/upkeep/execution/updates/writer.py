@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,16 @@ from django.db.models import BinaryField, F, Func, Model, QuerySet
 
 from upkeep import databases
 from upkeep.exceptions import InvalidUpdate
-from upkeep.execution.updates.changes import Batch, Change, batches_of
-from upkeep.execution.updates.columns import ABSENT, Column
+from upkeep.execution.updates.changes import Batch, Change, Values, batches_of
+from upkeep.execution.updates.columns import IMMUTABLE, Column
 from upkeep.execution.updates.fields import declared_fields
+from upkeep.execution.updates.shapes import Shape
 from upkeep.execution.updates.swaps import swaps_told
 from upkeep.execution.updates.tables import table_of
 from upkeep.execution.updates.tables.base import is_integer
 from upkeep.tasks.collections.columns import is_loaded
 
-Snapshot = list[dict[str, Any]]
+Snapshot = list[Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,14 @@ class Updates:
         self.table = table_of(model, alias)
         columns = enumerate(model._meta.concrete_fields)
         self.columns = tuple(Column(field, n, self.table) for n, field in columns)
-        self.declared = [each for each in self.columns if each.field in declared]
+        self.declared = frozenset(
+            each for each in self.columns if each.field in declared
+        )
         self.stamps = [each for each in self.columns if _is_stamp(each)]
-        self.untold = [each for each in self.stamps if each not in self.declared]
-        self.keys = [self._column(field) for field in model._meta.pk_fields]
-        self.guarding = [each for each in self.columns if not self._is_number(each)]
+        keys = model._meta.pk_fields
+        self.keys = [each for each in self.columns if each.field in keys]
         self.changeable = [each for each in self.columns if not each.is_known]
+        self.shapes: dict[tuple[str, ...], Shape] = {}
 
     def reading(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return a QuerySet whose records bring along what their rows are known by."""
@@ -67,32 +70,30 @@ class Updates:
         """Return what records are before `process` has them."""
         snapshot = [record.__dict__.copy() for record in records]
         for column in self.changeable:
+            name = column.attribute
             for before in snapshot:
-                column.keep(before)
+                if type(before.get(name)) not in IMMUTABLE:
+                    before[name] = column.kept(before[name])
         return snapshot
 
-    def change(self, record: Model, before: dict[str, Any]) -> Change | None:
+    def change(self, record: Model, before: Values) -> Change | None:
         """
         Return what `process` changed of a record, if it did.
 
         Raises InvalidUpdate for a change that would be lost. May be called right after
         `process`, so that an error is certain to be of this record.
         """
-        changed = tuple(self._touched(record, before))
+        shape = self._shape(before)
+        changed = shape.touched(record, before)
         if not changed:
             return None
-        self._refuse_undeclared(record, changed)
-        written = (*changed, *(each for each in self.stamps if each not in changed))
-        guarded = tuple(each for each in self.guarding if each.attribute in before)
-        return Change(
-            record=record,
-            changed=written,
-            guarded=guarded,
-            before=before,
-            key=tuple(each.key(before[each.attribute]) for each in self.keys),
-            values=tuple(each.saved(record) for each in written),
-            guards=tuple(self.table.guard(before[each.memory]) for each in guarded),
-        )
+        if not self.declared.issuperset(changed):
+            raise self._is_undeclared(record, changed)
+        kind = shape.kind(changed, self.stamps)
+        row = [each.key(before[each.attribute]) for each in self.keys]
+        row += [each.saved(record) for each in kind.changed]
+        row += self.table.guards(shape.guards(before))
+        return Change(record, before, kind, tuple(row))
 
     def write(self, records: Sequence[Model], snapshot: Snapshot) -> Outcome:
         """Write what `process` changed of records, all in one transaction."""
@@ -126,40 +127,30 @@ class Updates:
 
     # What has changed
 
-    def _touched(self, record: Model, before: dict[str, Any]) -> Iterator[Column]:
-        """Yield the columns that have another value than before."""
-        after = record.__dict__
-        for column in self.columns:
-            new = after.get(column.attribute, ABSENT)
-            old = before.get(column.attribute, ABSENT)
-            if new is old or new is ABSENT or column in self.untold:
-                continue
-            if old is ABSENT:
-                raise InvalidUpdate(
-                    f"process() used {column.name} of {_named(record)}, which the "
-                    "collection does not load, so that nobody would notice if somebody "
-                    f"else changed it meanwhile: add {column.name!r} to only(), or "
-                    "take it out of defer()."
-                )
-            if column.differs(old, new):
-                yield column
-
-    def _refuse_undeclared(self, record: Model, changed: Sequence[Column]) -> None:
-        names = [each.name for each in changed if each not in self.declared]
-        if names:
-            declared = tuple(each.name for each in [*self.declared, *changed])
-            raise InvalidUpdate(
-                f"process() changed {', '.join(names)} of {_named(record)}, which is "
-                "not among the task's updates and would not be saved: write updates = "
-                f"{tuple(dict.fromkeys(declared))!r}, or leave the field as it is."
+    def _shape(self, before: Values) -> Shape:
+        names = tuple(before)
+        if (shape := self.shapes.get(names)) is None:
+            shape = self.shapes[names] = Shape(
+                self.columns,
+                before,
+                untold=[each for each in self.stamps if each not in self.declared],
+                # The row is found by it, and there is nothing else to it.
+                unguarded=[each for each in self.keys if is_integer(each.field)],
             )
+        return shape
 
-    def _column(self, field: Any) -> Column:
-        return next(each for each in self.columns if each.field is field)
-
-    def _is_number(self, column: Column) -> bool:
-        """Tell whether a column is a key that a row is found by and nothing else."""
-        return column in self.keys and column.is_known and is_integer(column.field)
+    def _is_undeclared(self, record: Model, changed: Sequence[Column]) -> InvalidUpdate:
+        names = [each.name for each in changed if each not in self.declared]
+        all_names = [
+            each.name
+            for each in self.columns
+            if each in self.declared or each in changed
+        ]
+        return InvalidUpdate(
+            f"process() changed {', '.join(names)} of {record._meta.label} {record.pk},"
+            " which is not among the task's updates and would not be saved: write "
+            f"updates = {tuple(all_names)!r}, or leave the field as it is."
+        )
 
     # Writing
 
@@ -190,7 +181,3 @@ class Updates:
 def _is_stamp(column: Column) -> bool:
     """Tell whether a field is set to the time of each save()."""
     return bool(getattr(column.field, "auto_now", False))
-
-
-def _named(record: Model) -> str:
-    return f"{record._meta.label} {record.pk}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Field, Model
 
-    from upkeep.execution.updates.changes import Batch, Change
+    from upkeep.execution.updates.changes import Batch
     from upkeep.execution.updates.columns import Column
 
 FieldClasses = frozenset[type[Any]]
@@ -85,9 +85,9 @@ class Table(ABC):
         """Return a prepared value so that it can be compared with others."""
         return repr(value)
 
-    def guard(self, value: Any) -> Any:
-        """Return what a row is known by as a parameter that is compared with bytes."""
-        return value
+    def guards(self, values: tuple[Any, ...]) -> Sequence[Any]:
+        """Return what a row is known by as parameters that are compared with bytes."""
+        return values
 
     def bytes_of(self, column: Column, *, table: str) -> str:
         """Return the SQL for the bytes of a column in a statement."""
@@ -114,18 +114,20 @@ class Table(ABC):
             return matched
 
 
-def values_of(change: Change) -> tuple[Any, ...]:
-    """Return a row of what is told of a change, in the order of `names_of`."""
-    return (*change.key, *change.values, *change.guards)
-
-
 def names_of(batch: Batch, keys: int) -> tuple[list[str], list[str], list[str]]:
     """Return what the keys, the new values and the guards are called in a statement."""
     return (
         [f"k{n}" for n in range(keys)],
-        [f"n{n}" for n in range(len(batch.changed))],
-        [f"g{n}" for n in range(len(batch.guarded))],
+        [f"n{n}" for n in range(len(batch.kind.changed))],
+        [f"g{n}" for n in range(len(batch.kind.guarded))],
     )
+
+
+def plain_type(field: Field[Any, Any]) -> type | None:
+    """Return the type of values that Django writes as they are, if there is one."""
+    if type(field) in TEXTS:
+        return str
+    return int if is_integer(field) else None
 
 
 def is_integer(field: Field[Any, Any]) -> bool:

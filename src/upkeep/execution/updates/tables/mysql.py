@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
@@ -14,7 +15,6 @@ from upkeep.execution.updates.tables.base import (
     FieldClasses,
     Table,
     names_of,
-    values_of,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class MySQLTable(Table):
     """
 
     known: ClassVar[FieldClasses] = INTEGERS | TEXTS | {models.BinaryField}
+
+    @cached_property
+    def placeholders(self) -> dict[tuple[type, ...], str]:
+        """The rows of a list that were met so far, by the types of their values."""
+        return {}
 
     @cached_property
     def described(self) -> dict[str, tuple[str, str | None, str | None]]:
@@ -78,14 +83,14 @@ class MySQLTable(Table):
             return "CAST(CONVERT(%(expressions)s USING utf8mb4) AS BINARY)"
         return "%(expressions)s"
 
-    def guard(self, value: Any) -> Any:
-        return value.encode() if isinstance(value, str) else value
+    def guards(self, values: tuple[Any, ...]) -> Sequence[Any]:
+        return [each.encode() if type(each) is str else each for each in values]
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
         portion: list[Change] = []
         room = self.most_bytes
         for change in batch.changes:
-            weight = sum(map(_weight, values_of(change)))
+            weight = _weight(change.row)
             if portion and weight > room:
                 yield batch.having(portion)
                 portion, room = [], self.most_bytes
@@ -98,7 +103,7 @@ class MySQLTable(Table):
         _keys, values, _guards = names_of(batch, len(self.keys))
         assigned = ", ".join(
             f"t.{column.quoted} = v.{name}"
-            for column, name in zip(batch.changed, values, strict=True)
+            for column, name in zip(batch.kind.changed, values, strict=True)
         )
         sql = f"UPDATE {source} SET {assigned} WHERE {self._guard(batch)}"
         return self.count(sql, parameters)
@@ -112,7 +117,7 @@ class MySQLTable(Table):
         _keys, _values, guards = names_of(batch, len(self.keys))
         return " AND ".join(
             f"{self.bytes_of(column, table='t')} <=> v.{name}"
-            for column, name in zip(batch.guarded, guards, strict=True)
+            for column, name in zip(batch.kind.guarded, guards, strict=True)
         )
 
     def _source(self, batch: Batch) -> tuple[str, list[Any]]:
@@ -122,26 +127,30 @@ class MySQLTable(Table):
             f"t.{self.quote(column)} = {self._in_charset_of(column, f'v.{name}')}"
             for column, name in zip(self.keys, keys, strict=True)
         )
-        rows = [
-            (n, *map(_binary, values_of(change)))
-            for n, change in enumerate(batch.changes)
-        ]
-        row = "" if self.connection.mysql_is_mariadb else "ROW"
-        listed = ", ".join(
-            f"{row}({', '.join(map(_placeholder, each))})" for each in rows
-        )
+        listed = ", ".join(map(self._placeholders, batch.rows))
         source = (
             f"(SELECT {self._head(batch)} FROM {self.name} AS t WHERE 0"
             f" UNION ALL VALUES {listed}) AS v"
             f" STRAIGHT_JOIN {self.name} AS t ON {joined}"
         )
-        return source, [value for row in rows for value in row]
+        rows = ((place, *row) for place, row in enumerate(batch.rows))
+        return source, list(chain.from_iterable(rows))
+
+    def _placeholders(self, row: tuple[Any, ...]) -> str:
+        """Return a row of a list; rows with values of the same types are alike."""
+        types = tuple(map(type, row))
+        if (placeholders := self.placeholders.get(types)) is None:
+            each = ["_binary %s" if kind is bytes else "%s" for kind in (int, *types)]
+            row_name = "" if self.connection.mysql_is_mariadb else "ROW"
+            placeholders = f"{row_name}({', '.join(each)})"
+            self.placeholders[types] = placeholders
+        return placeholders
 
     def _head(self, batch: Batch) -> str:
         keys, values, guards = names_of(batch, len(self.keys))
-        columns = [*self.keys, *(str(each.field.column) for each in batch.changed)]
+        columns = [*self.keys, *(str(each.field.column) for each in batch.kind.changed)]
         expressions = list(map(self._in_any_charset, columns))
-        expressions += [self.bytes_of(each, table="t") for each in batch.guarded]
+        expressions += [self.bytes_of(each, table="t") for each in batch.kind.guarded]
         named = zip(expressions, [*keys, *values, *guards], strict=True)
         return ", ".join(["0 AS place", *(f"{sql} AS {name}" for sql, name in named)])
 
@@ -163,14 +172,7 @@ class MySQLTable(Table):
         return self.described[column][1] not in (None, "utf8mb4")
 
 
-def _placeholder(value: Any) -> str:
-    return "_binary %s" if isinstance(value, bytes) else "%s"
-
-
-def _binary(value: Any) -> Any:
-    return bytes(value) if isinstance(value, bytearray | memoryview) else value
-
-
-def _weight(value: Any) -> int:
-    """Return how long a value can be in a statement, at most."""
-    return 4 * len(value) + 16 if isinstance(value, str | bytes | memoryview) else 40
+def _weight(row: tuple[Any, ...]) -> int:
+    """Return how long a row can be in a statement, at most."""
+    sizes = [len(each) for each in row if isinstance(each, str | bytes)]
+    return 4 * sum(sizes) + 40 * len(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
@@ -14,7 +15,6 @@ from upkeep.execution.updates.tables.base import (
     FieldClasses,
     Table,
     names_of,
-    values_of,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class PostgreSQLTable(Table):
         return self.connection.ops.compose_sql("%s", [value])
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
-        size = MOST_PARAMETERS // (len(values_of(batch.changes[0])) + 1)
+        size = MOST_PARAMETERS // (len(batch.changes[0].row) + 1)
         for start in range(0, len(batch), size):
             yield batch.having(batch.changes[start : start + size])
 
@@ -85,7 +85,7 @@ class PostgreSQLTable(Table):
         _keys, values, _guards = names_of(batch, len(self.keys))
         assigned = ", ".join(
             f"{column.quoted} = v.{name}"
-            for column, name in zip(batch.changed, values, strict=True)
+            for column, name in zip(batch.kind.changed, values, strict=True)
         )
         return self.count(
             f"UPDATE {self.name} AS t SET {assigned} FROM {source}"
@@ -110,7 +110,7 @@ class PostgreSQLTable(Table):
         ]
         parts += [
             f"{self.bytes_of(column, table='t')} IS NOT DISTINCT FROM v.{name}"
-            for column, name in zip(batch.guarded, guards, strict=True)
+            for column, name in zip(batch.kind.guarded, guards, strict=True)
         ]
         return " AND ".join(parts)
 
@@ -119,30 +119,28 @@ class PostgreSQLTable(Table):
         keys, values, guards = names_of(batch, len(self.keys))
         names = ", ".join(["place", *keys, *values, *guards])
         types = ["integer", *self._types(batch)]
-        rows = [(n, *values_of(change)) for n, change in enumerate(batch.changes)]
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = [list(column) for column in zip(*batch.rows, strict=True)]
+        columns.insert(0, list(range(len(batch))))
         if all(map(_can_be_unnested, columns, types)):
             arrays = ", ".join(f"%s::{each}[]" for each in types)
             return f"unnest({arrays}) AS v ({names})", columns
         row = f"({', '.join(f'%s::{each}' for each in types)})"
-        listed = ", ".join([row] * len(rows))
-        return (
-            f"(VALUES {listed}) AS v ({names})",
-            [value for row in rows for value in row],
-        )
+        listed = ", ".join([row] * len(batch))
+        parameters = list(chain.from_iterable(zip(*columns, strict=True)))
+        return f"(VALUES {listed}) AS v ({names})", parameters
 
     def _types(self, batch: Batch) -> Iterator[str]:
         for column in self.keys:
             yield self.types[column]
-        for changed in batch.changed:
+        for changed in batch.kind.changed:
             yield self.types[str(changed.field.column)]
-        for guarded in batch.guarded:
+        for guarded in batch.kind.guarded:
             plain = self.template(guarded.field) == "%(expressions)s"
             yield self.types[str(guarded.field.column)] if plain else "text"
 
 
 def _can_be_unnested(values: Sequence[Any], type_name: str) -> bool:
     """Tell whether values can be a parameter together, and come out one by one."""
-    kinds = {type(value) for value in values if value is not None}
+    kinds = set(map(type, values)) - {type(None)}
     is_nested = type_name.endswith("[]") or not kinds.isdisjoint({list, tuple, dict})
     return len(kinds) <= 1 and not is_nested

@@ -11,7 +11,7 @@ from upkeep.execution.updates.tables.base import INTEGERS, TEXTS, FieldClasses, 
 if TYPE_CHECKING:
     from django.db.models import Field
 
-    from upkeep.execution.updates.changes import Batch, Change
+    from upkeep.execution.updates.changes import Batch
 
 
 class SQLiteTable(Table):
@@ -32,31 +32,30 @@ class SQLiteTable(Table):
         return "(+%(expressions)s) COLLATE BINARY"
 
     def update(self, batch: Batch) -> int:
-        assigned = ", ".join(f"{column.quoted} = %s" for column in batch.changed)
+        assigned = ", ".join(f"{each.quoted} = %s" for each in batch.kind.changed)
         sql = f"UPDATE {self.name} SET {assigned} WHERE {self._condition(batch)}"
+        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
         with self.connection.cursor() as cursor:
             cursor.executemany(
-                sql, [(*each.values, *_condition_of(each)) for each in batch.changes]
+                sql,
+                [row[first:last] + row[:first] + row[last:] for row in batch.rows],
             )
             matched: int = cursor.rowcount
             return matched
 
     def matching(self, batch: Batch) -> list[int]:
         sql = f"SELECT 1 FROM {self.name} WHERE {self._condition(batch)}"
+        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
         return [
             place
-            for place, change in enumerate(batch.changes)
-            if self.execute(sql, _condition_of(change))
+            for place, row in enumerate(batch.rows)
+            if self.execute(sql, row[:first] + row[last:])
         ]
 
     def _condition(self, batch: Batch) -> str:
         parts = [f"{self.quote(column)} = %s" for column in self.keys]
         parts += [
             f"{self.bytes_of(column, table=self.name)} IS %s"
-            for column in batch.guarded
+            for column in batch.kind.guarded
         ]
         return " AND ".join(parts)
-
-
-def _condition_of(change: Change) -> tuple[Any, ...]:
-    return (*change.key, *change.guards)
