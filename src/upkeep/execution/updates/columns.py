@@ -57,7 +57,7 @@ class Column:
     def kept(self, value: Any) -> Kept:
         """Remember a value that can be changed in place by what is written of it."""
         form = self.form(value)
-        is_steady = form == self.form(value)
+        is_steady = type(self.field) is JSONField or form == self.form(value)
         return Kept(form=form, copy=None if is_steady else deepcopy(value))
 
     def differs(self, before: Any, after: Any) -> bool:

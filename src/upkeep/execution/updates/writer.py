@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import BinaryField, F, Func, Model, QuerySet
 
 from upkeep import databases
@@ -65,6 +65,22 @@ class Updates:
             **{each.memory: self._bytes(each) for each in columns}
         )
         return known_by
+
+    def again(self, queryset: QuerySet[Any], keys: Sequence[Any]) -> QuerySet[Any]:
+        """
+        Return the records that were in conflict, as they are now, and still wanted.
+
+        In a transaction they are locked: nobody changes them a second time, and MariaDB
+        reads what is there and not what was there when the transaction began.
+        """
+        features = connections[self.alias].features
+        found = self.reading(queryset.filter(pk__in=keys))
+        can_lock = features.has_select_for_update and queryset.query.group_by is None
+        if not can_lock or not connections[self.alias].in_atomic_block:
+            return found
+        return found.select_for_update(
+            of=("self",) if features.has_select_for_update_of else ()
+        )
 
     def remember(self, records: Sequence[Model]) -> Snapshot:
         """Return what records are before `process` has them."""
