@@ -114,6 +114,15 @@ class InvalidUpdate(UpkeepError):
 class Conflict(UpkeepError):
     """Somebody else changed a record each time that a task worked on it."""
 
+    @classmethod
+    def over(cls, name: str, *, times: int) -> Conflict:
+        """Return the error of a record, with what else may be the reason."""
+        return cls(
+            f"{name} was changed by somebody else each of the {times} times that it "
+            "was worked on. If nobody does that, then process() saves it itself: with "
+            "updates, leave save() and update() out."
+        )
+
 
 class Skip(UpkeepError):
     """

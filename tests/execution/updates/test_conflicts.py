@@ -14,7 +14,7 @@ from django.db.models import Count, QuerySet
 from tests.execution.updates.pages import put, raw, setter, work
 from tests.testapp.models import Item, Post, Seat, Specimen
 from upkeep import databases
-from upkeep.exceptions import InvalidUpdate
+from upkeep.exceptions import Conflict, InvalidUpdate
 from upkeep.execution.updates import Outcome, Updates
 from upkeep.execution.updates.changes import Kind
 from upkeep.execution.updates.shapes import Shape
@@ -400,3 +400,12 @@ class TestASessionBesideOurs:
         with other.cursor() as cursor:
             cursor.execute(waiting)
             return bool(cursor.fetchone()[0])
+
+
+def test_a_conflict_names_its_record_and_what_to_do() -> None:
+    sentence = str(Conflict.over("testapp.Post 7", times=3))
+    assert sentence.startswith(
+        "testapp.Post 7 was changed by somebody else each of the"
+    )
+    assert "3 times" in sentence
+    assert "leave save() and update() out" in sentence

@@ -188,6 +188,19 @@ class TestOnPostgreSQL:
         with table(field, column_type, before=before) as thing:
             check(thing, one, other, values)
 
+    def test_an_array_that_is_changed_in_place_is_written(
+        self, on_postgresql: None
+    ) -> None:
+        with table(ArrayField(models.IntegerField()), "integer[]") as thing:
+            thing.objects.bulk_create([thing(it=[1]), thing(it=[])])
+            outcome = work(
+                thing.objects.order_by("pk"),
+                "it",
+                process=lambda each: each.it.extend(each.it),
+            )
+            assert outcome == Outcome(changed=1, unchanged=1, conflicts=[])
+            assert thing.objects.first().it == [1, 1]
+
     def test_values_that_do_not_fit_are_refused_and_not_cut_off(
         self, on_postgresql: None
     ) -> None:

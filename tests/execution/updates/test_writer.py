@@ -161,6 +161,13 @@ class TestWhatIsSaved:
         assert outcome == all_changed(1)
         assert Specimen.objects.get().char == "Ada 0"
 
+    def test_of_records_with_parts_of_relations(self) -> None:
+        paper = Document.objects.create()
+        Specimen.objects.create(paper=paper)
+        records = Specimen.objects.select_related("paper").only("char", "paper__id")
+        outcome = work(records, "char", process=setter(char="x"))
+        assert outcome == all_changed(1)
+
 
 class TestAValueThatIsChangedInPlace:
     @pytest.mark.parametrize("field", ["document", "cipher"])

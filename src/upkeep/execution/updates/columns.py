@@ -6,7 +6,7 @@ import json
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from django.db.backends.utils import format_number
 from django.db.models import JSONField, Model
 
 from upkeep.exceptions import InvalidUpdate
+from upkeep.execution.updates.fields import is_steady
 from upkeep.execution.updates.tables.base import plain_type
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ class Column:
         self.plain = plain_type(field)
         """The type of values that are written as they are, if there is one."""
 
+        self.is_steady = is_steady(field)
         self.memory = self.attribute if self.is_known else f"{BYTES}{place}"
         """Where a record has what its row is recognized by."""
 
     def kept(self, value: Any) -> Kept:
         """Remember a value that can be changed in place by what is written of it."""
         form = self.form(value)
-        is_steady = type(self.field) is JSONField or form == self.form(value)
-        return Kept(form=form, copy=None if is_steady else deepcopy(value))
+        is_same_again = self.is_steady or form == self.form(value)
+        return Kept(form=form, copy=None if is_same_again else deepcopy(value))
 
     def differs(self, before: Any, after: Any) -> bool:
         """Tell whether the database would keep two values as different ones."""
@@ -115,6 +117,8 @@ class Column:
                 return self._rounded(prepared)
             case memoryview() | bytearray():
                 return bytes(prepared)
+            case list() | tuple():
+                return tuple(map(self._comparable, prepared))
             case _ if type(prepared) in IMMUTABLE:
                 return repr(prepared)  # NaN is like itself, -0.0 is not like 0.0.
         return self.table.literal(prepared)
@@ -125,5 +129,5 @@ class Column:
         places = getattr(self.field, "decimal_places", None)
         try:
             return str(format_number(number, digits, places))
-        except InvalidOperation:  # The database is the one to refuse it.
+        except DecimalException:  # The database is the one to refuse it.
             return repr(number)

@@ -12,10 +12,10 @@ from upkeep.exceptions import InvalidTask
 if TYPE_CHECKING:
     from django.db.models import Field, Model
 
-# Fields that write a value by an expression of their own, which is not needed here:
-# each value is cast to the type of its column.
-_PLACEHOLDERS = ("get_placeholder", "get_placeholder_sql")
-_CAST = ("django.db.models.", "django.contrib.postgres.")
+# Where the fields are of which we know how they write. What they write is cast to the
+# type of its column, so that they need no expression of their own for it.
+_DJANGO = ("django.db.models.", "django.contrib.postgres.")
+_EXPRESSIONS = ("get_placeholder", "get_placeholder_sql")
 
 
 def declared_fields(model: type[Model], names: Sequence[str]) -> list[Field[Any, Any]]:
@@ -64,5 +64,13 @@ def _refusals(model: type[Model], fields: Sequence[Any]) -> Iterator[str]:
 
 
 def _writes_by_expression(field: Any) -> bool:
-    methods = [getattr(type(field), name, None) for name in _PLACEHOLDERS]
-    return any(each and not each.__module__.startswith(_CAST) for each in methods)
+    methods = [getattr(type(field), name, None) for name in _EXPRESSIONS]
+    return any(each and not each.__module__.startswith(_DJANGO) for each in methods)
+
+
+def is_steady(field: Field[Any, Any]) -> bool:
+    """Tell whether a field is known to write a value in the same way each time."""
+    inner = getattr(field, "base_field", field)
+    if inner is not field:
+        return is_steady(inner)
+    return type(field).__module__.startswith(_DJANGO)

@@ -63,7 +63,7 @@ def _forms(
     if not columns.keys() >= set(names):
         return None
     found = [values.get(columns[name].attribute) for name in names]
-    if None in found:
+    if any(value is None for value in found):
         return None
     return tuple(
         columns[name].form(value) for name, value in zip(names, found, strict=True)

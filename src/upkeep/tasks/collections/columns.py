@@ -232,5 +232,7 @@ def parts_of(expression: Any) -> Iterator[Any]:
 def is_loaded(queryset: QuerySet[Any], field: Field[Any, Any]) -> bool:
     """Tell whether only() and defer() let the records have the field."""
     names, are_deferred = queryset.query.deferred_loading
+    if not are_deferred:  # only("author__name") has the records have their author.
+        names = {name.partition("__")[0] for name in names}
     is_named = bool({field.name, field.attname} & set(names))
     return field.primary_key or is_named != are_deferred
