@@ -255,6 +255,15 @@ class TestWhatWouldBeLost:
         assert writer.save([change]) == []
         assert Item.objects.get(pk=1).n == 1
 
+    def test_is_not_what_is_deleted_from_a_record(self) -> None:
+        Item.objects.create(n=1)
+
+        def process(item: Item) -> None:
+            del item.name
+            item.n = 2
+
+        assert work(Item.objects.all(), "n", process=process) == all_changed(1)
+
     def test_is_nothing_else_that_a_record_carries(self) -> None:
         Item.objects.create()
         outcome = work(Item.objects.all(), "n", process=setter(note="x", n=1))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from upkeep.execution.updates.columns import Column
 
+DELETED = object()
+
 
 class Shape:
     """
@@ -53,9 +55,9 @@ class Shape:
             [
                 column
                 for attribute, column in self.watched
-                # One that was deleted from the record is fetched anew when it is used.
-                if (new := after.get(attribute, before)) is not before[attribute]
-                and new is not before
+                # What was deleted from a record is fetched anew when it is used.
+                if (new := after.get(attribute, DELETED)) is not before[attribute]
+                and new is not DELETED
                 and column.differs(before[attribute], new)
             ]
         )

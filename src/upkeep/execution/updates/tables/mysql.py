@@ -48,7 +48,8 @@ class MySQLTable(Table):
     def described(self) -> dict[str, tuple[str, str | None, str | None]]:
         """The type that each column has in truth, with its character set, collation."""
         rows = self.execute(
-            "SELECT column_name, LOWER(data_type), character_set_name, collation_name"
+            "SELECT LOWER(column_name), LOWER(data_type),"
+            " character_set_name, collation_name"
             " FROM information_schema.columns"
             " WHERE table_schema = DATABASE() AND table_name = %s",
             [self.model._meta.db_table],
@@ -59,7 +60,7 @@ class MySQLTable(Table):
 
     def type_of(self, field: Field[Any, Any]) -> str:
         """Return the type that a column has in truth."""
-        return self.described[str(field.column)][0]
+        return self.described[str(field.column).lower()][0]
 
     @cached_property
     def most_bytes(self) -> int:
@@ -165,11 +166,11 @@ class MySQLTable(Table):
         """Return a key as it must be for the index of a column to find it."""
         if not self._has_own_charset(column):
             return expression
-        _kind, charset, collation = self.described[column]
+        _kind, charset, collation = self.described[column.lower()]
         return f"CONVERT({expression} USING {charset}) COLLATE {collation}"
 
     def _has_own_charset(self, column: str) -> bool:
-        return self.described[column][1] not in (None, "utf8mb4")
+        return self.described[column.lower()][1] not in (None, "utf8mb4")
 
 
 def _weight(row: tuple[Any, ...]) -> int:
