@@ -20,6 +20,8 @@ from tests.execution.updates.pages import put, raw, setter, work
 from tests.testapp.models import Document, Item, Parcel, Post, Seat, Specimen
 from upkeep.exceptions import InvalidTask, InvalidUpdate
 from upkeep.execution.updates import Outcome, Updates
+from upkeep.tasks.collections import collect
+from upkeep.tasks.collections.querysets import RecordsCollection
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +143,21 @@ class TestWhatIsSaved:
         assert outcome == all_changed(1)
         assert Specimen.objects.get().owner == owner
 
+    def test_may_be_a_relation_to_what_process_saves(self) -> None:
+        Specimen.objects.create()
+
+        def process(specimen: Specimen) -> None:
+            specimen.owner = Item()
+            specimen.owner.save()
+
+        work(Specimen.objects.all(), "owner", process=process)
+        assert Specimen.objects.get().owner == Item.objects.get()
+
+    def test_is_no_relation_to_what_nobody_saved(self) -> None:
+        Specimen.objects.create()
+        with pytest.raises(ValueError, match="unsaved related object 'owner'"):
+            work(Specimen.objects.all(), "owner", process=setter(owner=Item()))
+
     def test_may_be_named_by_its_column(self) -> None:
         owner = Item.objects.create()
         Specimen.objects.create()
@@ -167,6 +184,24 @@ class TestWhatIsSaved:
         records = Specimen.objects.select_related("paper").only("char", "paper__id")
         outcome = work(records, "char", process=setter(char="x"))
         assert outcome == all_changed(1)
+
+    def test_of_a_walk_goes_on_behind_each_page(self) -> None:
+        Post.objects.bulk_create(Post(pk=pk, title=f"{pk}") for pk in range(1, 6))
+        writer = Updates(Post, ["slug"], "default")
+        walk = collect(Post.objects.only("slug"), alias="default")
+        assert isinstance(walk, RecordsCollection)
+        walk.records = writer.reading(walk.records)
+        cursor, sizes = None, []
+        for _ in range(3):
+            page = walk.page(cursor, 2)
+            snapshot = writer.remember(page.items)
+            for post in page.items:
+                post.slug = f"post-{post.pk}"
+            sizes.append(writer.write(page.items, snapshot).changed)
+            cursor = page.cursor_after(len(page.items) - 1)
+        assert sizes == [2, 2, 1]
+        assert walk.count() == 5
+        assert Post.objects.get(pk=5).slug == "post-5"
 
 
 class TestAValueThatIsChangedInPlace:
@@ -236,6 +271,16 @@ class TestWhatWouldBeLost:
             work(Post.objects.only("slug"), "slug", process=process)
         with pytest.raises(InvalidUpdate, match=r"used slug .* add 'slug' to only"):
             work(Post.objects.defer("slug"), "slug", process=process)
+
+    def test_in_a_field_that_was_loaded_apart_is_told(self) -> None:
+        Specimen.objects.create(document={})
+        writer = Updates(Specimen, ["char"], "default")
+        (record,) = writer.reading(Specimen.objects.only("char"))
+        assert record.document == {}  # As a receiver of post_init may ask.
+        snapshot = writer.remember([record])
+        record.char = "x"
+        with pytest.raises(InvalidUpdate, match=r"document of .* apart from it"):
+            writer.write([record], snapshot)
 
     def test_in_an_expression_is_told(self) -> None:
         Item.objects.create()

@@ -99,7 +99,12 @@ class Updates:
         Raises InvalidUpdate for a change that would be lost. May be called right after
         `process`, so that an error is certain to be of this record.
         """
-        shape = self._shape(before)
+        shape = self._shape(record, before)
+        if record._state.fields_cache:
+            # A related object may have got its key when it was saved, behind the field.
+            record._prepare_related_fields_for_save(  # type: ignore[attr-defined]  # noqa: SLF001 - as bulk_update() does
+                operation_name="save"
+            )
         changed = shape.touched(record, before)
         if not changed:
             return None
@@ -143,9 +148,10 @@ class Updates:
 
     # What has changed
 
-    def _shape(self, before: Values) -> Shape:
+    def _shape(self, record: Model, before: Values) -> Shape:
         names = tuple(before)
         if (shape := self.shapes.get(names)) is None:
+            self._refuse_loaded_apart(record, before)
             shape = self.shapes[names] = Shape(
                 self.columns,
                 before,
@@ -154,6 +160,17 @@ class Updates:
                 unguarded=[each for each in self.keys if is_integer(each.field)],
             )
         return shape
+
+    def _refuse_loaded_apart(self, record: Model, before: Values) -> None:
+        """Refuse a column that came with another query than the one of `reading`."""
+        for column in self.changeable:
+            if column.attribute in before and column.memory not in before:
+                raise InvalidUpdate(
+                    f"{column.name} of {record._meta.label} {record.pk} was not loaded "
+                    "by the collection but apart from it, so that nobody would notice "
+                    f"if somebody else changed it: add {column.name!r} to only(), or "
+                    "take it out of defer()."
+                )
 
     def _is_undeclared(self, record: Model, changed: Sequence[Column]) -> InvalidUpdate:
         names = [each.name for each in changed if each not in self.declared]
