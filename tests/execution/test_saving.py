@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.execution.story import effects, go_on, log_of, once, resume
@@ -181,7 +181,7 @@ class TestConflict:
                 raise ValueError("more than a hundred")
 
         disturbed.process, disturbed.on_error = fail_again, [Discard(ValueError)]
-        disturbed.times = 2  # Once more when the item is alone.
+        disturbed.times = 1000  # Once more when the item is alone.
         run = disturbed.run_now()
         assert counts(run) == (Status.SUCCEEDED, 19, 0, 1)
 
@@ -241,7 +241,24 @@ class TestRefused:
         with pytest.raises(InvalidTask, match="must be a tuple of field names"):
 
             class Misspelled(Backfill):
-                updates = "n"
+                updates = "n"  # type: ignore[assignment]
+
+    def test_a_field_by_which_the_records_are_walked(self) -> None:
+        with pytest.raises(InvalidTask, match="by which the records are walked"):
+
+            class Moving(Backfill):
+                cursor_fields = ("-n",)
+
+    def test_an_error_that_process_hides(self, trial: Any) -> None:
+        def process(self: Any, item: Item) -> None:
+            Backfill.process(self, item)
+            if item.pk == MIDDLE:
+                transaction.set_rollback(True)
+
+        trial.process = process
+        run = trial.run_now()
+        assert counts(run)[:2] == (Status.ERRORED, 6)
+        assert run.error_class == "upkeep.exceptions.SwallowedError"
 
     def test_a_field_that_is_not_declared(self, trial: Any) -> None:
         def process(self: Any, item: Item) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
 from django.db.models import Model
 
 from upkeep.exceptions import Conflict, InvalidCollection, Skip
@@ -58,6 +59,8 @@ class Saver:
 
         Raises what is wrong with one of them, which the block then has in hand.
         """
+        if connections[self.updates.alias].needs_rollback:
+            return  # process() hid an error, and the end of the block says so.
         items = block.items()[: block.done]
         places = {item.pk: n for n, item in enumerate(items) if isinstance(item, Model)}
         changes = list(self._changes(block, items))

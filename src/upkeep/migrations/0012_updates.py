@@ -4,20 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('upkeep', '0011_calls'),
+        ("upkeep", "0011_calls"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='changed',
-            field=models.PositiveBigIntegerField(db_default=0, default=0, verbose_name='changed'),
+            model_name="run",
+            name="changed",
+            field=models.PositiveBigIntegerField(
+                db_default=0, default=0, verbose_name="changed"
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='conflicts',
-            field=models.PositiveBigIntegerField(db_default=0, default=0, verbose_name='conflicts'),
+            model_name="run",
+            name="conflicts",
+            field=models.PositiveBigIntegerField(
+                db_default=0, default=0, verbose_name="conflicts"
+            ),
         ),
     ]

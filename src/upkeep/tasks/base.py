@@ -90,6 +90,12 @@ def _strange_updates(cls: type[Task]) -> Iterator[str]:
             "updates are saved in the transaction of their chunk, and atomic = False "
             "has none: leave one of the two out."
         )
+    walked = {name.lstrip("-") for name in cls.cursor_fields or ()}
+    if both := sorted(walked.intersection(cls.updates)):
+        yield (
+            f"updates names {both[0]!r}, by which the records are walked: those that "
+            "are changed would come once more, or never. Walk by another field."
+        )
 
 
 def _strange_methods(cls: type[Task]) -> Iterator[str]:
