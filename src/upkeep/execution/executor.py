@@ -39,6 +39,7 @@ from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
 from upkeep.execution.retrial import Retrial
+from upkeep.execution.saving import Saver
 from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.retried_letters import RetriedLetters
@@ -118,6 +119,7 @@ class Executor:
         self.failure: Failure | None = None
         self.rules: tuple[Rule, ...] = ()
         self.retrial: Retrial | None = None  # Of a run that retries dead letters.
+        self.saver: Saver | None = None  # Of a task that declares updates.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -240,6 +242,8 @@ class Executor:
                 keeps_worker=self.to_the_end,
             )
             self.collection = self.task.walk()
+            if self.task.updates:
+                self.saver = Saver(self.task, self.collection, self.alias)
             if self.run.parent_id is not None:
                 self._retry_letters()
             self.walker = Walker(self)
@@ -322,6 +326,8 @@ class Executor:
             done=self.run.done + chunk.done,
             failed=self.run.failed + chunk.failed,
             skipped=self.run.skipped + chunk.skipped,
+            changed=self.run.changed + chunk.changed,
+            conflicts=self.run.conflicts + chunk.conflicts,
             item_attempts=chunk.attempts,
             workers_lost=0,  # Even if it failed: its worker lives.
             time_running=self.run.time_running + self.elapsed(),
@@ -346,6 +352,8 @@ class Executor:
         self.run.done += chunk.done
         self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
+        self.run.changed += chunk.changed
+        self.run.conflicts += chunk.conflicts
         self.run.item_attempts = chunk.attempts
         self.run.workers_lost = 0
         self.run.time_running += self.elapsed()
