@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-point",
         action="store_true",
-        help="Have workers come to grief at every point, not only at a choice of them.",
+        help="Kill workers at every point, and freeze them at ten times as many.",
     )
 
 

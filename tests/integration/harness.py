@@ -262,6 +262,7 @@ def look_after(work: Callable[[], None], tripwire: Tripwire | None = None) -> No
             with tripwire.deaf():
                 pass_time()
                 resume_all()
+        time.sleep(0.005)
 
 
 def is_any_to_go_on(tripwire: Tripwire) -> bool:

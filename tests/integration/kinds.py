@@ -85,6 +85,14 @@ class Kind:
             *self._faults_of_hooks(),
         ]
 
+    def faults_meanwhile(self, run: Run) -> list[str]:
+        """Return what is wrong with a run whose worker has just died."""
+        run.refresh_from_db()
+        most = max(ledger.counts().values(), default=0)
+        if run.item_attempts > most:
+            return [f"{run.item_attempts} attempts count of {most}"]
+        return []
+
     def faults_unbroken(self, run: Run) -> list[str]:
         """Return what is wrong with a run that nothing came in the way of."""
         calls = dict(Counter(Call.objects.values_list("name", flat=True)))
@@ -126,10 +134,10 @@ class Kind:
         for which, effects in ("effects", ledgered), ("items", counted):
             if missing := self.effects - set(effects):
                 yield f"the {which} lack {sorted(missing)}"
-            if strange := self._is_too_much(effects):
+            if strange := self._too_much(effects):
                 yield f"the {which} have too much: {strange}"
 
-    def _is_too_much(self, effects: Counter[int]) -> dict[int, int]:
+    def _too_much(self, effects: Counter[int]) -> dict[int, int]:
         if self.task.atomic:
             return {k: n for k, n in effects.items() if n > 1 or k not in self.effects}
         if self.at_most is None:
@@ -207,7 +215,7 @@ KINDS = [
     ),
     *_both(
         Kind(
-            name="batches, two with a bad record",
+            name="batches with bad records",
             task=maintenance.CountUpInBatches,
             begin=maintenance.CountUpInBatches.enqueue,
             step=37,
@@ -215,6 +223,7 @@ KINDS = [
             failed=2,
             effects=ALL - {6, 29},
             letters={f"testapp.Item {key}": str(key) for key in (6, 29)},
+            tries={"7": 3, "18": 3},
             calls=ENDED_WELL,
         ),
         maintenance.CountUpInBatchesOutside,

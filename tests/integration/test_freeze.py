@@ -158,7 +158,7 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(
 
 # With items that fail
 
-FAILING = [kind for kind in KINDS if kind.calls and not issubclass(kind.task, Job)]
+FAILING = [kind for kind in KINDS if kind.tries and not issubclass(kind.task, Job)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +193,8 @@ def freeze_failing_at(point: Point, kind: Kind, wake: Waking) -> list[str]:
             wake(frozen, rescuer, run)
             wait_until(lambda: has_ended(frozen), timeout=10)
     found = kind.faults(run)
-    if (
-        wake is wake_after
-    ):  # Else it may take the run up again, with a claim of its own.
+    # One that wakes sooner may take the run up again, with a claim of its own.
+    if wake is wake_after:
         found += before.faults(Said.by(frozen, run))
     return [f"{point}: {fault}" for fault in found]
 

@@ -44,9 +44,10 @@ def faults_when_killed(kind: Kind, point: Point) -> list[str]:
     run = kind.begin()
     with process(partial(kind.work, Tripwire(point.number, die))) as pid:
         is_killed = exit_code(pid) == -signal.SIGKILL
+    found = [] if is_killed else ["the worker never came there"]
+    found += kind.faults_meanwhile(run)
     with process(kind.rescue) as pid:
         wait_until(lambda: has_ended(pid))
-    found = [] if is_killed else ["the worker never came there"]
     return [f"{point}: {fault}" for fault in [*found, *kind.faults(run)]]
 
 
@@ -121,7 +122,7 @@ def test_where_dead_letters_are_written_behind_the_counts_they_are_lost(
     for name in (
         "some fail",
         "some fail, not atomic",
-        "batches, two with a bad record",
+        "batches with bad records",
     ):
         found = faults_at(named(name), written, tmp_path / "points")
         assert any("the dead letters are" in fault for fault in found)

@@ -336,10 +336,11 @@ class CountUpThroughTroubleOutside(CountUpThroughTrouble):
 
 
 class CountUpInBatches(Noted, CountUp):
-    """Add one to the items of batch after batch; in two there is one that fails."""
+    """Add one to the items of batch after batch, some of which fail, or do at first."""
 
-    on_error = [Quarantine(ValueError)]
+    on_error = [Retry(OSError, attempts=5, wait=timedelta(0)), Quarantine(ValueError)]
     poison = {6, 29}
+    goes_well_at_last = {7: 3, 18: 3}
 
     def collection(self) -> Any:
         return Batches(Item.objects.all(), size=4)
@@ -352,6 +353,8 @@ class CountUpInBatches(Noted, CountUp):
                 clock.tick()
             if item.pk in self.poison:
                 raise ValueError("no")
+            if ledger.count(item.pk) < self.goes_well_at_last.get(item.pk, 0):
+                raise OSError("not yet")
 
 
 class CountUpInBatchesOutside(CountUpInBatches):
