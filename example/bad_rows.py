@@ -83,8 +83,8 @@ def tell(data: Path, *, rows: int, minute: timedelta) -> None:
     path = prepare_case(data, rows)
     lost = lost_flights(path)
     say(
-        f"\nOf {rows:,} flights from 1 March 2013 on, {len(lost)} left and have no time "
-        "of arrival, by the file alone."
+        f"\nOf {rows:,} flights from 1 March 2013 on, {len(lost)} left and have no "
+        "time of arrival, by the file alone."
     )
     with started_worker(log_in(data)) as worker:
         case = Case(path, lost, rows=rows, worker=worker)

@@ -430,12 +430,15 @@ STATEMENTS = [
         ),
         heading="docs/reference.md#Pages",
     ),
-    to_come(
+    better(
         "O07",
         "A setting says what a page attaches to the runs that it starts.",
-        "web/test_runs.py::TestFacts::test_have_the_metadata_where_there_are_any",
-        area="metadata",
-        missing="`METADATA` is not built; who asked is kept.",
+        "web/test_metadata.py::test_is_kept_shown_and_in_the_json",
+        "web/test_metadata.py::test_what_is_secret_by_name_is_not_kept",
+        "web/test_metadata.py::"
+        "test_where_it_fails_the_run_starts_without_and_that_is_told",
+        ours="Who asked is kept anyway, secrets are not, and a failure stops no start.",
+        heading="docs/how-to/parameters.md#What is attached to a run",
     ),
     better(
         "O08",
