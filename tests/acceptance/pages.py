@@ -248,6 +248,7 @@ STATEMENTS = [
         "Who presses Run comes to a run that waits; metadata stay away where there "
         "are none.",
         "web/test_tasks.py::TestStart::test_leads_to_the_run",
+        "web/test_metadata.py::test_without_the_setting_there_is_none",
         "runs/test_why.py::TestWaiting::test_at_first_it_just_waits",
         "web/test_runs.py::TestFacts::test_have_the_metadata_where_there_are_any",
     ),

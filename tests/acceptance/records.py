@@ -253,7 +253,8 @@ STATEMENTS = [
         "A run can be paused and cancelled from code, though that is nobody's to use.",
         "runs/test_status.py::TestWish::test_is_granted_or_refused",
         "runs/test_status.py::TestMove::test_is_told_with_who_and_why",
-        ours="The verbs of a run are public, and take who wants it and why.",
+        "runs/test_sources.py::test_code_that_says_nothing_else_is_python",
+        ours="Its verbs are public, and the story tells who, why and from where.",
         heading="docs/reference.md#Runs",
     ),
     better(

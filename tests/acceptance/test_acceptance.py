@@ -38,8 +38,8 @@ MAP = [
 
 # Change a number here only with the map. What is still to come can only become less.
 COUNTS = {
-    State.SHOWN: 268,
-    State.BETTER: 81,
+    State.SHOWN: 267,
+    State.BETTER: 82,
     State.DECIDED_OTHERWISE: 28,
     State.TO_COME: 16,
     State.NO_COUNTERPART: 15,
