@@ -32,9 +32,9 @@ bench: $(VENV)/bin/uv ## Measure against loops written by hand.
 	@$(SYNC) --group test
 	@$(RUN) -m benchmarks
 
-soak: $(VENV)/bin/uv ## Measure what takes too long for each time, such as 1 GB of CSV.
+soak: $(VENV)/bin/uv ## Try and measure what takes too long for each time: ONLY=machine
 	@$(SYNC) --group test
-	@$(RUN) -m tools.soak
+	@$(RUN) -m tools.soak $(ONLY)
 
 screenshots: $(VENV)/bin/uv ## Take pictures of every page in every state.
 	@$(SYNC) --group test

@@ -17,6 +17,14 @@ settings.load_profile("upkeep")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-point",
+        action="store_true",
+        help="Have workers come to grief at every point, not only at a choice of them.",
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[
     None, pytest.TestReport, pytest.TestReport

@@ -316,6 +316,21 @@ class TestHandle:
         task = faulty(Handle(ValueError, "mend"), bad={MIDDLE}, mend=mend)
         assert counts(task.run_now()) == (Status.ERRORED, 6, 0, 0)
 
+    def test_that_lost_its_connection_is_called_again(
+        self, faulty: Callable[..., Any]
+    ) -> None:
+        """What passes by itself does not use up the rule."""
+        answers = [InterfaceError("the line went dead")]
+
+        def mend(self: Any, error: ValueError, item: Item) -> None:
+            Effect.objects.create(item=-item.pk)
+            if answers:
+                raise answers.pop()
+
+        task = faulty(Handle(ValueError, "mend"), bad={MIDDLE}, mend=mend)
+        assert counts(task.run_now()) == (Status.SUCCEEDED, 20, 0, 0)
+        assert effects()[-MIDDLE] == 1
+
     def test_whose_callback_raises_has_done_it_all_the_same(
         self, faulty: Callable[..., Any]
     ) -> None:

@@ -486,6 +486,19 @@ class TestInPlace:
         assert (len(messages()), run.throttled_by) == (2, "gate")
         assert len(gate.asked) == pytest.approx(120, abs=2)
 
+    def test_the_time_budget_ends_such_a_wait_behind_an_error_that_passed(
+        self, gated: Any
+    ) -> None:
+        def say(gate: Gate) -> bool:
+            if len(gate.asked) == 1:
+                raise InterfaceError("the line went dead")
+            return len(gate.asked) < 500  # Else the test would not end.
+
+        run = gated(gate := Gate(say, backoff=SECOND)).enqueue()
+        advance(run)
+        assert run.status == Status.INTERRUPTED
+        assert len(gate.asked) == pytest.approx(120, abs=3)
+
     def test_it_is_asked_no_more_often_than_it_wants(self, gated: Any) -> None:
         gate = Gate(holds_at(4, 4), backoff=SECOND / 4, every=2 * SECOND)
         gated(gate, seconds=0.5).run_now()

@@ -21,6 +21,7 @@ from upkeep.tasks.policies import Case, PassOver, judge
 
 if TYPE_CHECKING:
     from upkeep.execution.executor import Executor
+    from upkeep.execution.updates.changes import Values
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
@@ -43,6 +44,8 @@ class Chunk:
     skipped: int = 0
     failed: int = 0
     executed: int = 0  # Items, as often as process() was called for them.
+    changed: int = 0  # Records that were saved, as the task's updates have it.
+    conflicts: int = 0  # Records that others had changed, each as often as they did.
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
@@ -77,8 +80,11 @@ class Block:
     start: int
     lines: int  # of the log, before it.
     begun: float
+    remembered: Sequence[Values] = ()  # What the page's records were, of a saver.
     done: int = 0
-    skipped: int = 0
+    skipped: set[int] = field(default_factory=set)  # places
+    changed: int = 0
+    conflicts: int = 0
     skips: list[tuple[Cursor, Skip]] = field(default_factory=list)
     is_complete: bool = False  # process() has returned for all that were begun.
 
@@ -171,12 +177,16 @@ class Walker:
 
     def _process(self, page: Page[Any]) -> None:
         """Process the items of a page until the chunk is over, or a block is undone."""
-        place = 0
+        place, saver = 0, self.executor.saver
+        remembered = saver.remember(page.items) if saver else ()
         while place < len(page.items):
-            block = Block(page, place, len(self.task.log_lines), monotonic())
+            lines = len(self.task.log_lines)
+            block = Block(page, place, lines, monotonic(), remembered)
             try:
                 with self.undoable() if self.undoable else nullcontext():
                     self._run(block)
+                    if saver:
+                        saver.save(block, skip=self._skip)
             except BaseException as error:  # whatever a task may raise
                 # A signal may come behind the last item.
                 is_item_s = block.is_complete or not block.is_spent
@@ -203,8 +213,7 @@ class Walker:
                 try:
                     process(item)
                 except Skip as skip:
-                    block.done = done
-                    self._skip(block, skip)
+                    self._skip(block, done, skip)
                 done += 1
                 if monotonic() >= deadline or interruption.asked:
                     break
@@ -213,15 +222,15 @@ class Walker:
             block.done = done
             self.chunk.executed += done + (not block.is_complete)
 
-    def _skip(self, block: Block, skip: Skip) -> None:
-        """Count an item that wants to be passed over."""
+    def _skip(self, block: Block, place: int, skip: Skip) -> None:
+        """Count an item of a block that wants to be passed over."""
         if isinstance(self.task, Job):
             raise skip  # It has no other, and a rule says how it ends.
-        block.skipped += 1
+        block.skipped.add(place)
         reason, retrial = str(skip), self.executor.retrial
         if not (reason or retrial):
             return
-        hand = self._hand(block.page, block.start + block.done, ahead=block.done)
+        hand = self._hand(block.page, block.start + place, ahead=place)
         if reason:
             self.task.log(f"Skipped {hand.name}: {reason}")
         if retrial:
@@ -231,7 +240,9 @@ class Walker:
         """Count the items of a block that are done."""
         if block.done:
             self.chunk.items += block.done
-            self.chunk.skipped += block.skipped
+            self.chunk.skipped += len(block.skipped)
+            self.chunk.changed += block.changed
+            self.chunk.conflicts += block.conflicts
             self.chunk.skips += block.skips
             self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
 

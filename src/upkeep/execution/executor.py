@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
 from upkeep.execution.retrial import Retrial
+from upkeep.execution.saving import Saver
 from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.retried_letters import RetriedLetters
@@ -118,6 +119,7 @@ class Executor:
         self.failure: Failure | None = None
         self.rules: tuple[Rule, ...] = ()
         self.retrial: Retrial | None = None  # Of a run that retries dead letters.
+        self.saver: Saver | None = None  # Of a task that declares updates.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -159,9 +161,9 @@ class Executor:
         is_exit = isinstance(error, SystemExit | KeyboardInterrupt)
         return is_exit and bool(self.interruption.asked)
 
-    def stop(self) -> bool:
+    def stop(self, *, is_held: bool = False) -> bool:
         """Let the run go if a person, the worker or the clock wants it to stop."""
-        if self.patience.is_tried:
+        if self.patience.is_tried and not is_held:
             # That its time is up must not let the patience begin anew and never end.
             reason = self.interruption.asked
         else:
@@ -234,9 +236,14 @@ class Executor:
             if self.run.workers_lost:
                 self.pace.failed_somewhere(items=1)  # To know over which item.
             self.throttling = Throttling(
-                self.task, self.claim, stop=self.stop, keeps_worker=self.to_the_end
+                self.task,
+                self.claim,
+                stop=partial(self.stop, is_held=True),
+                keeps_worker=self.to_the_end,
             )
             self.collection = self.task.walk()
+            if self.task.updates:
+                self.saver = Saver(self.task, self.collection, self.alias)
             if self.run.parent_id is not None:
                 self._retry_letters()
             self.walker = Walker(self)
@@ -319,6 +326,8 @@ class Executor:
             done=self.run.done + chunk.done,
             failed=self.run.failed + chunk.failed,
             skipped=self.run.skipped + chunk.skipped,
+            changed=self.run.changed + chunk.changed,
+            conflicts=self.run.conflicts + chunk.conflicts,
             item_attempts=chunk.attempts,
             workers_lost=0,  # Even if it failed: its worker lives.
             time_running=self.run.time_running + self.elapsed(),
@@ -343,6 +352,8 @@ class Executor:
         self.run.done += chunk.done
         self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
+        self.run.changed += chunk.changed
+        self.run.conflicts += chunk.conflicts
         self.run.item_attempts = chunk.attempts
         self.run.workers_lost = 0
         self.run.time_running += self.elapsed()
@@ -395,7 +406,7 @@ class Executor:
         although its COMMIT failed.
         """
         failure = self.failure
-        if failure and not (databases.is_passing(error) or failure.is_handed_over):
+        if failure and not (databases.is_passing(error) or failure.handed_to):
             raise error  # The failure cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
@@ -412,7 +423,7 @@ class Executor:
             self.log_lines.clear()  # They were, too.
             goes_on = False
         elif failure is not None:
-            self.failure = replace(failure, error=error, is_handed_over=False)
+            self.failure = failure.raised_by_method(error)
             return
         else:
             goes_on = self._close_in_on_item(chunk, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,12 @@ class Failure:
     hand: Hand | None = None  # The item whose own error it is certain to be.
     attempts: int = 1
     rules: tuple[Rule, ...] = ()  # Those that have not had their say.
-    is_handed_over: bool = False  # A method of the task is seeing to it.
+    handed_to: Rule | None = None  # Whose method is seeing to it.
+
+    def raised_by_method(self, error: BaseException) -> Failure:
+        """Return the failure with what the method raised, for the other rules."""
+        rules = tuple(each for each in self.rules if each is not self.handed_to)
+        return replace(self, error=error, rules=rules, handed_to=None)
 
     @property
     def reason(self) -> str:

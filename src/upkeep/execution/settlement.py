@@ -159,9 +159,8 @@ class Settlement:
 
     def _hand_over(self, rule: Rule, method: str) -> None:
         """Have a method of the task see to the item, which is done if it returns."""
-        rules = tuple(each for each in self.failure.rules if each is not rule)
-        # Should it raise, the executor comes back with that error and these rules.
-        self.executor.failure = replace(self.failure, rules=rules, is_handed_over=True)
+        # Should it raise, the executor comes back with that error.
+        self.executor.failure = replace(self.failure, handed_to=rule)
         arguments = [] if self.is_job else [self.hand.item]
         alias = self.executor.alias
         is_home = alias == databases.home()
