@@ -31,7 +31,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 from django.db import connection
 from django.dispatch import Signal
-from django.test import Client, TestCase
+from django.test import Client, RequestFactory, TestCase
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -551,6 +551,13 @@ def test_the_recipe_for_sentry_sends_the_error_with_its_context(
     scope = sentry.new_scope().__enter__()
     scope.set_context.assert_called_once_with("upkeep", context)
     scope.capture_exception.assert_called_once_with(error)
+
+
+def test_the_recipe_for_metadata_tells_of_a_request() -> None:
+    recipe: dict[str, Any] = {}
+    exec(file_named("blog/audit.py", DOCS / "how-to" / "parameters.md"), recipe)  # noqa: S102 - it is ours
+    request = RequestFactory().post("/", headers={"X-Ticket": "7"})
+    assert recipe["metadata"](request) == {"address": "127.0.0.1", "ticket": "7"}
 
 
 def test_every_exception_is_there() -> None:

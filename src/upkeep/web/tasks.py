@@ -42,6 +42,7 @@ from upkeep.web.answers import (
     with_query,
 )
 from upkeep.web.forms import ParameterForm, form_of
+from upkeep.web.metadata import Metadata
 from upkeep.web.sources import source_of
 
 if TYPE_CHECKING:
@@ -119,12 +120,16 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
 
 
 def _enqueue(request: HttpRequest, task: type[Task], form: ParameterForm) -> Run:
+    metadata = Metadata.of(request, task)
+    order = task.using(by=user_of(request), metadata=metadata.data)
     try:
         with moves_from(Source.PAGE):
-            return task.using(by=user_of(request)).enqueue(**_given(request, form))
+            run = order.enqueue(**_given(request, form))
     except VanishedReference:  # Another click has just used up a file that was kept.
         form.find_files()  # This says which.
         raise
+    metadata.tell(run)
+    return run
 
 
 def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:
