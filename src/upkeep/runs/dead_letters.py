@@ -17,6 +17,7 @@ from upkeep.databases import home, storable
 from upkeep.exceptions import NoOpenLetters
 from upkeep.port import port
 from upkeep.runs import handling
+from upkeep.runs.words import message_of
 from upkeep.tasks.values import to_storable
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
 DeadLetters = models.Manager.from_queryset(DeadLetterQuerySet)
 
 
+def let_go(collector: Any, field: Any, letters: Any, using: str) -> None:
+    """Open the letters again that a run was to retry which somebody deletes."""
+    state = DeadLetter._meta.get_field("state")
+    waiting = [each for each in letters if each.state == DeadLetter.State.RETRYING]
+    collector.add_field_update(state, DeadLetter.State.OPEN, waiting)
+    models.SET_NULL(collector, field, letters, using)
+
+
 class DeadLetter(models.Model):
     """An item or a call that failed for good, with what it was and why."""
 
@@ -113,7 +122,7 @@ class DeadLetter(models.Model):
     )
     retried_by = models.ForeignKey(  # last of all
         "upkeep.Run",
-        on_delete=models.SET_NULL,
+        on_delete=let_go,
         null=True,
         blank=True,
         related_name="letters_in_hand",
@@ -218,7 +227,7 @@ def payload_of(item: Any) -> Any:
     """Return an item as JSON: a record by its key; None where it cannot be stored."""
     try:
         return to_storable(item)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - the item's own code, which may do anything
         return None
 
 
@@ -231,6 +240,6 @@ def fingerprint_of(error: BaseException) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
-    said = re.sub(r"""\d+|'[^']*'|"[^"]*\"""", "#", str(error)[:1000])
+    said = re.sub(r"""\d+|'[^']*'|"[^"]*\"""", "#", message_of(error)[:1000])
     identity = f"{type(error).__module__}.{type(error).__qualname__}\n{place}\n{said}"
     return sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()

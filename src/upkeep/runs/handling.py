@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2_000  # letters, so that no transaction is long
 
+SLOWEST = 1 / 86_400  # items a second: one a day
+
 
 class _NoneWasOpen(Exception):
     """Others were quicker, and what was written for the letters is rolled back."""
@@ -87,10 +89,8 @@ def _counted(number: int) -> str:
 
 def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Run]:
     """Write a run for each run that the open letters come from, and give it these."""
-    if rate is not None and not 0 < rate < math.inf:
-        raise InvalidParameters(
-            {"rate": [f"{rate} is no number of items per second. Give one above 0."]}
-        )
+    if rate is not None and not SLOWEST <= rate < math.inf:
+        raise InvalidParameters({"rate": [_wrong(rate)]})
     letters = _whole(letters)
     if rate is not None and _calls(letters).exists():
         raise InvalidParameters({"rate": [_NO_RATE]})
@@ -103,6 +103,13 @@ def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Ru
     if not _call_again(letters, by) and not runs:
         raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
     return runs
+
+
+def _wrong(rate: float) -> str:
+    return (
+        f"{rate:g} is no number of items per second. Give one above 0; one a day, "
+        f"{SLOWEST:.6f}, is the slowest."
+    )
 
 
 _NO_RATE = (

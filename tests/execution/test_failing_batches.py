@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from tests.execution.story import effects, once
 from tests.testapp.models import Effect, Item, Stamp
 from upkeep import Batches, Quarantine, Task
 
 pytestmark = pytest.mark.usefixtures("items")
 
 
-@pytest.mark.skipif(
-    "connection.vendor == 'mysql'", reason="by design: it defers no constraint"
-)
 def test_good_records_are_done_where_a_constraint_is_checked_at_the_commit(
     known: Any,
 ) -> None:
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(Exception)]
 
         def collection(self) -> Any:
@@ -33,14 +30,18 @@ def test_good_records_are_done_where_a_constraint_is_checked_at_the_commit(
                 if item.pk == 7:
                     Stamp.objects.create(item_id=123456)
 
-    run = T.run_now()
-    letters = [letter.payload for letter in run.dead_letters.all()]
-    assert Effect.objects.count() == 19, letters
+    if connection.vendor == "sqlite":
+        pytest.skip("by design: SQLite tells at the COMMIT alone")
+    run = Trial.run_now()
+    assert [letter.item for letter in run.dead_letters.all()] == ["testapp.Item 7"]
+    assert Effect.objects.count() == 19
 
 
-def test_good_records_are_done_once_without_transactions(known: Any) -> None:
+def test_without_a_transaction_a_batch_is_kept_as_a_whole(known: Any) -> None:
+    """To halve it would have the effects of its good records happen again and again."""
+
     @known
-    class T(Task):
+    class Trial(Task):
         atomic = False
         on_error = [Quarantine(ValueError)]
 
@@ -53,14 +54,14 @@ def test_good_records_are_done_once_without_transactions(known: Any) -> None:
                     raise ValueError("poison")
                 Effect.objects.create(item=item.pk)
 
-    T.run_now()
-    times = Counter(Effect.objects.values_list("item", flat=True))
-    assert max(times.values()) <= 2, times
+    run = Trial.run_now()
+    assert [letter.item for letter in run.dead_letters.all()] == ["batch 1"]
+    assert effects() == once(*(pk for pk in range(1, 21) if pk != 16))
 
 
 def test_the_letter_of_a_record_tells_of_its_own_error_alone(known: Any) -> None:
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(ValueError)]
 
         def collection(self) -> Any:
@@ -71,5 +72,6 @@ def test_the_letter_of_a_record_tells_of_its_own_error_alone(known: Any) -> None
                 if item.pk in (3, 4):
                     raise ValueError(f"poison {item.pk}")
 
-    letter = T.run_now().dead_letters.last()
+    letter = Trial.run_now().dead_letters.last()
+    assert letter is not None
     assert "poison 3" not in letter.traceback  # It is the letter of item 4.

@@ -37,7 +37,7 @@ def test_a_call_that_raises_it_is_kept_and_its_error_goes_on() -> None:
 
 def test_a_rule_for_it_decides(known: Any) -> None:
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(Mute)]
 
         def collection(self) -> Any:
@@ -48,7 +48,7 @@ def test_a_rule_for_it_decides(known: Any) -> None:
             if item.pk == 7:
                 raise Mute
 
-    run = T.run_now()
+    run = Trial.run_now()
     assert (run.status, run.done, run.failed) == ("succeeded", 19, 1)
 
 
@@ -57,7 +57,7 @@ def test_no_item_of_a_task_without_transactions_is_done_twice(
     known: Any, rule: Any
 ) -> None:
     @known
-    class T(Task):
+    class Trial(Task):
         atomic = False
         on_error = [rule(Mute)]
 
@@ -69,7 +69,7 @@ def test_no_item_of_a_task_without_transactions_is_done_twice(
             if item.pk == 7:
                 raise Mute
 
-    run = T.run_now()
+    run = Trial.run_now()
     for _ in range(3):
         if run.status == "errored":
             run.resume()
@@ -83,14 +83,14 @@ def test_a_job_that_raises_it_is_over_some_day(known: Any) -> None:
     performed = []
 
     @known
-    class T(Job):
+    class Trial(Job):
         on_error = [Quarantine(Exception)]
 
         def perform(self) -> None:
             performed.append(1)
             raise Mute
 
-    run = T.enqueue()
+    run = Trial.enqueue()
     for _ in range(12):
         worker(batch=True, interval=0).run()
         Run.objects.filter(status="running").update(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.testapp.models import Effect, Item
 from upkeep import Quarantine, Task
 from upkeep.testing import run_inline
@@ -17,10 +15,10 @@ def test_a_record_that_was_copied_before_the_error(
     for _ in range(3):
         Item.objects.create()
     pks = list(Item.objects.values_list("pk", flat=True))
-    is_mended = []
+    is_mended: list[bool] = []
 
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(ValueError)]
 
         def collection(self) -> Any:
@@ -34,7 +32,7 @@ def test_a_record_that_was_copied_before_the_error(
                 item.save()  # Django's own way to copy a record
                 raise ValueError("after the copy")
 
-    run = T.run_now()
+    run = Trial.run_now()
     is_mended.append(True)
     (retrial,) = run.dead_letters.all().retry()
     run_inline(retrial)
@@ -47,10 +45,10 @@ def test_a_record_that_got_the_key_of_another(
     known: Any, transactional_db: None
 ) -> None:
     Item.objects.bulk_create(Item(pk=pk) for pk in range(1, 5))
-    is_mended = []
+    is_mended: list[bool] = []
 
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(ValueError)]
 
         def collection(self) -> Any:
@@ -62,7 +60,7 @@ def test_a_record_that_got_the_key_of_another(
                 item.pk = 3
                 raise ValueError("after the change")
 
-    run = T.run_now()
+    run = Trial.run_now()
     is_mended.append(True)
     (retrial,) = run.dead_letters.all().retry()
     run_inline(retrial)
@@ -75,7 +73,7 @@ def test_a_record_that_was_deleted_before_the_error_is_known_by_name(
     Item.objects.bulk_create(Item(pk=pk) for pk in range(1, 5))
 
     @known
-    class T(Task):
+    class Trial(Task):
         on_error = [Quarantine(ValueError)]
 
         def collection(self) -> Any:
@@ -86,5 +84,5 @@ def test_a_record_that_was_deleted_before_the_error_is_known_by_name(
                 item.delete()
                 raise ValueError("after the deletion, which is undone")
 
-    run = T.run_now()
+    run = Trial.run_now()
     assert run.dead_letters.get().item == "testapp.Item 2"
