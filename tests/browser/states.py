@@ -511,6 +511,12 @@ def admin_list() -> str:
     return reverse("admin:upkeep_run_changelist")
 
 
+def admin_list_of_letters() -> str:
+    run_with_letters()
+    kept_calls()
+    return reverse("admin:upkeep_deadletter_changelist")
+
+
 def see_the_progress(page: Page) -> None:
     """Wait until the run is there: a page that shows nothing has no fault, either."""
     page.get_by_role("progressbar").wait_for()
@@ -581,5 +587,11 @@ STATES = [
     State(name="refusal-403", make=forbidden, may=(), status=403),
     State(name="refusal-404", make=no_such_run, status=404),
     State(name="admin-runs", make=admin_list, is_staff=True, is_ours=False),
+    State(
+        name="admin-letters",
+        make=admin_list_of_letters,
+        is_staff=True,
+        is_ours=False,
+    ),
     State(name="host-progress", make=host_page, act=see_the_progress),
 ]
