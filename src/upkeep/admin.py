@@ -142,11 +142,11 @@ class DeadLetterAdmin(ToBeReadOnly):
     """All dead letters that one may see. The pages are where one sees to them."""
 
     list_display = (
-        *("number", "place", "item", "error_class"),
-        *("state", "owner", "created", "on_its_page"),
+        *("number", "place", "item", "state"),
+        *("error_class", "created", "on_its_page"),
     )
     list_filter = ("state",)
-    list_select_related = ("run", "owner")
+    list_select_related = ("run",)
 
     fields = readonly_fields = (
         *("place", "item", "payload_in_words", "on_its_page"),

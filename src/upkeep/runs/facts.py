@@ -72,7 +72,7 @@ def payload_in_words(letter: DeadLetter) -> dict[str, str]:
         named = (payload or {}).get("kwargs", {})
         payload = {_("Argument %(n)s") % {"n": n}: data for n, data in args} | named
     elif not isinstance(payload, dict) or tag_of(payload):
-        payload = {} if payload is None else {_("Item"): payload}
+        payload = {} if payload is None else {_("Kept as"): payload}
     return {name: Truncator(show(data)).chars(2_000) for name, data in payload.items()}
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from upkeep.runs.dead_letters import DeadLetterQuerySet
     from upkeep.web.shelves import Filter, Shelf
 
-# So many letters one request may take; a second or two is what they need.
+# So many letters one request may take; they need a second, or some.
 AT_MOST = 10_000
 # A message is sent for each call.
 CALLS_AT_MOST = 500
@@ -157,9 +157,13 @@ def retry(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
         data = {"retried": number}
         return Told(sentence=sentence + choice.rest, data=data, url=choice.url)
     (run,) = runs
+    sentence = ngettext(
+        "%(number)s dead letter was handed to this run.",
+        "%(number)s dead letters were handed to this run.",
+        run.total or 0,
+    ) % {"number": f"{run.total:,}"}
     return Told(
-        sentence=_("Run %(number)s tries them once more.") % {"number": run.pk}
-        + choice.rest,
+        sentence=sentence + choice.rest,
         data=run_as_json(run),
         url=url_of(run),
         status=CREATED,
