@@ -215,6 +215,28 @@ class TestRetry:
         assert wrong.json() == {"errors": {"rate": ["Enter a number."]}}
 
 
+class TestTooMany:
+    """A page takes the oldest, and says so."""
+
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(deeds, "AT_MOST", 2)
+
+    def test_to_discard(self, client: Client, run: Run) -> None:
+        sent = {"all": "1", "reason": "Old."}
+        answer = client.post(to("run-letters-discard", run.pk), sent, follow=True)
+        assert states(run) == ["discarded", "discarded", "open"]
+        command = f"manage.py upkeep discard --reason … {run.pk}"
+        assert command in markup(answer).words
+
+    def test_to_assign(self, client: Client, run: Run) -> None:
+        url = to("run-letters-assign", run.pk)
+        answer = client.post(url, {"all": "1"}, follow=True)
+        words = markup(answer).words
+        assert "2 dead letters are yours now. These are the oldest that fit" in words
+        assert "likewise" not in words  # It would take the same ones again.
+
+
 class TestDiscard:
     def test_says_how_many_and_who_and_why(self, client: Client, run: Run) -> None:
         sent = {"letters": pks(run, 0, 1), "reason": "Test orders."}
@@ -452,6 +474,14 @@ class TestCalls:
         answer = client.post(to("letter-retry", letter.pk))
         assert answer.status_code == 409
         assert "cannot be made again" in markup(answer).words
+
+    def test_of_which_some_cannot_be_made_again_are_counted_without_these(
+        self, client: Client
+    ) -> None:
+        call_letters(obstacle="Its argument card is masked.")
+        call_letters(2)
+        answer = client.post(to("call-letters-retry", CALL), {"all": "1"}, headers=JSON)
+        assert answer.json() == {"retried": 2}
 
     def test_have_no_rate(self, client: Client) -> None:
         call_letters()

@@ -90,16 +90,19 @@ class Choice:
             return self.shelf.url()
         return reverse("upkeep:letter", args=[self.one])
 
-    @property
-    def rest(self) -> str:
-        """What to do about those that were too many; an empty text where none were."""
+    def with_rest(self, sentence: str, verb: str = "") -> str:
+        """Return a sentence with what to do about those that were too many."""
         if not self.is_cut:
-            return ""
+            return sentence
+        sentence += " " + _(
+            "These are the oldest that fit: a page takes no more at once."
+        )
+        if not verb:
+            return sentence
         cause = f" --cause {self.cause[:12]}" if self.cause else ""
-        command = f"manage.py upkeep retry {self.shelf.command}{cause}"
-        return " " + _(
-            "These are the oldest that fit: a page takes no more at once. Go on with "
-            "the others likewise, or with all of them by: %(command)s"
+        command = f"manage.py upkeep {verb} {self.shelf.command}{cause}"
+        return f"{sentence} " + _(
+            "Go on with the others likewise, or with all of them by: %(command)s"
         ) % {"command": command}
 
 
@@ -149,13 +152,15 @@ def retry(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
     number = choice.letters.open().count()
     runs = choice.letters.retry(by=by, rate=form.cleaned_data["rate"])
     if not runs:
+        number -= choice.letters.open().count()  # Some may have an obstacle.
         sentence = ngettext(
             "%(number)s call is made again as soon as a worker comes to it.",
             "%(number)s calls are made again as soon as a worker comes to them.",
             number,
         ) % {"number": f"{number:,}"}
         data = {"retried": number}
-        return Told(sentence=sentence + choice.rest, data=data, url=choice.url)
+        sentence = choice.with_rest(sentence, "retry")
+        return Told(sentence=sentence, data=data, url=choice.url)
     (run,) = runs
     sentence = ngettext(
         "%(number)s dead letter was handed to this run.",
@@ -163,7 +168,7 @@ def retry(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
         run.total or 0,
     ) % {"number": f"{run.total:,}"}
     return Told(
-        sentence=sentence + choice.rest,
+        sentence=choice.with_rest(sentence, "retry"),
         data=run_as_json(run),
         url=url_of(run),
         status=CREATED,
@@ -182,6 +187,7 @@ def discard(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
         "%(number)s dead letters were discarded.",
         number,
     ) % {"number": f"{number:,}"}
+    sentence = choice.with_rest(sentence, "discard --reason …")
     return Told(sentence=sentence, data={"discarded": number}, url=choice.shelf.url())
 
 
@@ -196,6 +202,7 @@ def assign(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
         "%(number)s dead letters are yours now.",
         number,
     ) % {"number": f"{number:,}"}
+    sentence = choice.with_rest(sentence)
     return Told(sentence=sentence, data={"assigned": number}, url=choice.url)
 
 
