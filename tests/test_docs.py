@@ -322,6 +322,19 @@ def test_the_json_of_each_page_is_as_it_says() -> None:
     assert set(in_full) == {*facts(run), "url", *told["upkeep:run"]}
     (sentence,) = re.findall(r"A line of the story has (.*)", REFERENCE)
     assert set(in_full["story"][0]) == set(re.findall(r"`(\w+)`", sentence))
+    letter = run.dead_letters.create(item="one", error_class="x.Error")
+    type(run).objects.update(failed=1)
+    letters = json_of("upkeep:run-letters", run.pk)
+    assert set(letters) == told["upkeep:run-letters"]
+    (sentence,) = re.findall(r"A cause has (.*)", REFERENCE)
+    assert set(letters["causes"][0]) == set(re.findall(r"`(\w+)`", sentence))
+    (sentence,) = re.findall(r"A dead letter has (.*)", REFERENCE)
+    of_letter = set(re.findall(r"`(\w+)`", sentence))
+    assert set(letters["letters"][0]) == of_letter
+    in_full = json_of("upkeep:letter", letter.pk)
+    assert set(in_full) == of_letter | told["upkeep:letter"]
+    waiting = json_of("upkeep:letter-list")
+    assert {*waiting, *waiting["runs"][0], "call"} == told["upkeep:letter-list"]
     assert {f"upkeep:{each.name}" for each in urlpatterns} == set(told)
 
 

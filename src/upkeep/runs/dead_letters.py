@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
     from upkeep.tasks.collections.base import Cursor
 
+FINGERPRINT = 64  # digits
+
 
 class DeadLetterQuerySet(QuerySet["DeadLetter"]):
     """Dead letters, asked for and seen to in the words of the domain."""
@@ -35,6 +37,22 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
     def open(self) -> Self:
         """Return those that nobody has seen to."""
         return self.filter(state=DeadLetter.State.OPEN)
+
+    def of(self, call: str) -> Self:
+        """Return those of the calls of a function."""
+        return self.filter(call=call)
+
+    def of_cause(self, fingerprint: str) -> Self:
+        """Return those with a fingerprint, of which the first digits are enough."""
+        if len(fingerprint) >= FINGERPRINT:
+            return self.filter(fingerprint=fingerprint)
+        return self.filter(fingerprint__startswith=fingerprint)
+
+    def first_ones(self, number: int) -> Self:
+        """Return so many of them, the oldest, as a set that can be narrowed."""
+        pks = self.order_by("pk").values_list("pk", flat=True)
+        last = pks[number - 1 : number].first()
+        return self if last is None else self.filter(pk__lte=last)
 
     def retry(
         self, *, by: AbstractBaseUser | str = "", rate: float | None = None
@@ -56,6 +74,11 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
         Raises InvalidParameters where there is no reason.
         """
         return handling.discard(self, reason, by=by)
+
+    def assign(self, owner: AbstractBaseUser | None, *, note: str | None = None) -> int:
+        """Say whose they are, and what others should know; return how many."""
+        told = {} if note is None else {"note": storable(note)}
+        return self.update(owner=owner, **told)
 
     # What becomes of them in a run that retries them
 
@@ -214,8 +237,7 @@ class DeadLetter(models.Model):
         self, owner: AbstractBaseUser | None, *, note: str | None = None
     ) -> None:
         """Say whose it is to see to it, and what others should know."""
-        told = {} if note is None else {"note": storable(note)}
-        self._row.update(owner=owner, **told)
+        self._row.assign(owner, note=note)
         self.refresh_from_db(using=home())
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +79,15 @@ def _note(run: Run, by: By) -> Event:
 def _tell(note: Event, text: str) -> None:
     note.text = storable(text)
     note.save(using=home(), update_fields=["text"])
+
+
+def retrial_told_of(note: Event) -> int | None:
+    """Return the number of the run that a line tells of, if it tells of a retrial."""
+    found = _RETRIED.fullmatch(note.text) if note.kind == Event.Kind.NOTE else None
+    return int(found["run"]) if found else None
+
+
+_RETRIED = re.compile(r"[\d,]+ dead letters? retried as run (?P<run>\d{1,19})\.")
 
 
 def _counted(number: int) -> str:

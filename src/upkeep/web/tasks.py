@@ -42,6 +42,7 @@ from upkeep.web.answers import (
     with_query,
 )
 from upkeep.web.forms import ParameterForm, form_of
+from upkeep.web.letters import are_there_open_letters
 from upkeep.web.metadata import Metadata
 from upkeep.web.sources import source_of
 
@@ -71,6 +72,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
         for group, entries in overview().items()
     }
     state = {group: list(map(_entry_as_json, each)) for group, each in groups.items()}
+    has_letters = are_there_open_letters(request)
     if wants_json(request):
         return data({"tasks": [each for group in state.values() for each in group]})
     context = {
@@ -78,9 +80,12 @@ def task_list(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "is_live": bool(groups["active"]),
         "has_tasks": bool(registry.tasks()),
+        "has_letters": has_letters,
     }
     address = with_query(reverse("upkeep:task-list"), q=wanted)
-    return page(request, "tasks/list", context, address=address, state=state)
+    return page(
+        request, "tasks/list", context, address=address, state=[state, has_letters]
+    )
 
 
 @sensitive_post_parameters()  # Django's reports of errors show what was sent.
