@@ -219,6 +219,17 @@ class QuarantinePoison(CountUpOverPoison):
     on_error = [Quarantine(WorkerLost)]
 
 
+class WalkPoison(CountUpOverPoison):
+    """The same, where already the collection ends the process."""
+
+    on_error = [Quarantine(WorkerLost)]
+
+    def collection(self) -> Any:
+        if self.poison:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().collection()
+
+
 class ReadNotes(Task):
     """Fetch each note and do nothing with it."""
 

@@ -176,10 +176,14 @@ class Executor:
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""
+        if self.run.workers_lost > MOST_WORKERS_LOST:
+            # Not the item ends them, but what it takes to come to it.
+            self.failure = self._failure_of_lost_workers()
+            return False
         if not self.is_prepared:
             self._prepare()
             self._announce_start()
-        if self.run.workers_lost >= MOST_WORKERS_LOST:
+        if self.run.workers_lost == MOST_WORKERS_LOST:
             self.failure = self._failure_of_lost_workers()
             return False
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
@@ -477,8 +481,8 @@ class Executor:
             f"{lost} workers fell silent over it, one after the other. It may need "
             "more memory than there is, or end the process."
         )
-        is_fetched = lost == MOST_WORKERS_LOST  # Once: it may be that which ends them.
-        hand = self.walker.next_hand(self.run.cursor) if is_fetched else None
+        is_known = lost == MOST_WORKERS_LOST and self.is_prepared
+        hand = self.walker.next_hand(self.run.cursor) if is_known else None
         if hand is None:
             return Failure(error=error)
         return Failure(
