@@ -361,8 +361,8 @@ class World:
 
     def kept(self, place: int) -> list[int]:
         """Return of which of so many items there are dead letters, as often."""
-        # Of a batch each record is found that fails by itself.
-        each = BATCH if self.plan.kind is Kind.BATCHES else 1
+        # Of a batch each record is found that fails by itself, if that can be undone.
+        each = BATCH if self.plan.kind is Kind.BATCHES and self.plan.atomic else 1
         kept = [index for index in range(place) if self.fates[index] in KEPT]
         return sorted(kept * each)
 
