@@ -45,6 +45,8 @@ class Chunk:
     failed: int = 0
     executed: int = 0  # Items, as often as process() was called for them.
     changed: int = 0  # Records that were saved, as the task's updates have it.
+    created: int = 0  # Rows that were inserted, as the task's creates have it.
+    deleted: int = 0  # Records that were deleted, as the task's deletes have it.
     conflicts: int = 0  # Records that others had changed, each as often as they did.
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
@@ -84,6 +86,8 @@ class Block:
     done: int = 0
     skipped: set[int] = field(default_factory=set)  # places
     changed: int = 0
+    created: int = 0
+    deleted: int = 0
     conflicts: int = 0
     skips: list[tuple[Cursor, Skip]] = field(default_factory=list)
     is_complete: bool = False  # process() has returned for all that were begun.
@@ -117,6 +121,8 @@ class Walker:
         self.pace = executor.pace
         self.interruption = executor.interruption
         self.rules = executor.rules
+        self.saver = executor.saver
+        self.process = (self.saver or executor.retrial or executor.task).process
         # Without rules of its own the task ends at the first item that fails.
         has_rules = len(self.rules) > 1
         self.block_seconds = BLOCK if has_rules else math.inf
@@ -177,11 +183,10 @@ class Walker:
 
     def _process(self, page: Page[Any]) -> None:
         """Process the items of a page until the chunk is over, or a block is undone."""
-        place, saver = 0, self.executor.saver
+        place, saver = 0, self.saver
         remembered = saver.remember(page.items) if saver else ()
         while place < len(page.items):
-            lines = len(self.task.log_lines)
-            block = Block(page, place, lines, monotonic(), remembered)
+            block = self._block(page, place, remembered)
             try:
                 with self.undoable() if self.undoable else nullcontext():
                     self._run(block)
@@ -202,10 +207,17 @@ class Walker:
             if self._is_over():
                 return
 
+    def _block(
+        self, page: Page[Any], start: int, remembered: Sequence[Values]
+    ) -> Block:
+        if self.saver:
+            self.saver.begin()
+        lines = len(self.task.log_lines)
+        return Block(page, start, lines, monotonic(), remembered)
+
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""
-        process = (self.executor.retrial or self.task).process
-        interruption = self.interruption
+        process, interruption = self.process, self.interruption
         deadline = min(self.deadline, block.begun + self.block_seconds)
         done = 0
         try:
@@ -242,6 +254,8 @@ class Walker:
             self.chunk.items += block.done
             self.chunk.skipped += len(block.skipped)
             self.chunk.changed += block.changed
+            self.chunk.created += block.created
+            self.chunk.deleted += block.deleted
             self.chunk.conflicts += block.conflicts
             self.chunk.skips += block.skips
             self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
@@ -348,12 +362,13 @@ class Walker:
         self, halves: Sequence[Any], failure: Failure, hand: Hand
     ) -> None:
         """Have the good records of a batch done, and pass over those that fail."""
-        lines = len(self.task.log_lines)
+        lines, created = len(self.task.log_lines), self.chunk.created
         try:
             with self.undoable() if self.undoable else nullcontext():
                 found = list(self._poison_in(halves, failure, hand))
         except _Unsettled as unsettled:
             del self.task.log_lines[lines:]
+            self.chunk.created = created
             self.chunk.failure = unsettled.failure
         else:
             self._pass_over(hand, *found)
@@ -367,7 +382,7 @@ class Walker:
             part, lines = parts.pop(), len(self.task.log_lines)
             try:
                 with self.undoable() if self.undoable else nullcontext():
-                    self._process_part(part)
+                    created = self._process_part(part)
             except BaseException as error:  # whatever a task may raise
                 if not self._is_survived(error):
                     raise
@@ -380,13 +395,19 @@ class Walker:
                     yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
                 else:
                     raise _Unsettled(failure) from error
+            else:
+                self.chunk.created += created
 
-    def _process_part(self, part: Any) -> None:
+    def _process_part(self, part: Any) -> int:
+        """Process a part of a batch, and return how many rows the engine inserted."""
+        if self.saver:
+            self.saver.begin()
         try:
-            self.task.process(part)
+            self.process(part)
         except Skip as skip:
             if reason := str(skip):
                 self.task.log(f"Skipped a part of a batch: {reason}")
+        return self.saver.insert() if self.saver else 0
 
     def _of_one_record(self, part: Any, hand: Hand) -> Hand:
         """Return a batch of one record as that record; it may be gone by now."""

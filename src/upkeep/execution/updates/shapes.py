@@ -44,13 +44,17 @@ class Shape:
         )
         self.guards = picker([each.memory for each in self.guarded])
         self.kinds: dict[tuple[Column, ...], Kind] = {}
+        self.deletion = Kind((), self.guarded, is_deletion=True)
+
+    def refuse_unloaded(self, record: Model) -> None:
+        """Refuse what `process` used of a record, and what nobody guards."""
+        for column in self.absent:
+            if column.attribute in record.__dict__:
+                raise self._was_not_loaded(record, column)
 
     def touched(self, record: Model, before: Values) -> tuple[Column, ...]:
         """Return the columns that `process` gave another value."""
         after = record.__dict__
-        for column in self.absent:
-            if column.attribute in after:
-                raise self._was_not_loaded(record, column)
         return tuple(
             [
                 column
