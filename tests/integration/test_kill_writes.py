@@ -167,9 +167,9 @@ def test_each_row_is_written_once_wherever_the_worker_is_killed(
             run = case.task.enqueue()
             worker = partial(work_off_queue, Tripwire(point.number, die))
             with process(worker) as pid:
-                assert wait_until(lambda pid=pid: has_ended(pid))
+                assert wait_until(partial(has_ended, pid))
             with process(rescue) as pid:
-                wait_until(lambda pid=pid: has_ended(pid))
+                wait_until(partial(has_ended, pid))
             wrong += [f"{point}: {fault}" for fault in case.faults(run)]
     with capsys.disabled():
         print(
