@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -134,15 +135,16 @@ class Saver:
 
     def _save_records(self, block: Block, updates: Updates, skip: OnSkip) -> None:
         items = block.items()[: block.done]
-        places = {item.pk: n for n, item in enumerate(items) if isinstance(item, Model)}
-        changes = list(self._changes(block, items, updates))
+        changes = self._changes(block, items, updates)
         for _time in range(MOST_TIMES - 1):
             conflicts = self._write(block, changes, updates)
             if not conflicts:
                 return
+            places = _places(items)
             again = {key: places[key] for key in conflicts}
             changes = list(self._again(block, again, updates, skip))
         if conflicts := self._write(block, changes, updates):
+            places = _places(items)
             place = min(places[key] for key in conflicts)
             with _in_hand(block, place):
                 name = f"{items[place]._meta.label} {items[place].pk}"
@@ -163,15 +165,21 @@ class Saver:
 
     def _changes(
         self, block: Block, items: Sequence[Any], updates: Updates
-    ) -> Iterator[Change]:
-        doomed = set(map(id, self.doomed))
-        for place, item in enumerate(items):
-            if before := block.remembered[block.start + place]:
-                with _in_hand(block, place):
-                    is_doomed = id(item) in doomed
-                    change = self._change(updates, item, before, is_doomed=is_doomed)
-                if change:
-                    yield change
+    ) -> list[Change]:
+        doomed, found = set(map(id, self.doomed)), []
+        remembered = islice(block.remembered, block.start, None)
+        try:
+            for item, before in zip(items, remembered, strict=False):
+                is_doomed = id(item) in doomed
+                if before and (is_doomed or self.can_update):
+                    change = updates.deletion if is_doomed else updates.change
+                    found.append(change(item, before))
+                else:
+                    found.append(None)
+        except BaseException:
+            _take_in_hand(block, len(found))
+            raise
+        return [change for change in found if change is not None]
 
     def _change(
         self, updates: Updates, item: Model, before: Values, *, is_doomed: bool
@@ -212,5 +220,14 @@ def _in_hand(block: Block, place: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        block.done, block.is_complete = place, False
+        _take_in_hand(block, place)
         raise
+
+
+def _take_in_hand(block: Block, place: int) -> None:
+    block.done, block.is_complete = place, False
+
+
+def _places(items: Sequence[Any]) -> dict[Any, int]:
+    """Return where the records among some items are, by their keys."""
+    return {item.pk: n for n, item in enumerate(items) if isinstance(item, Model)}

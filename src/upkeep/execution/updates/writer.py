@@ -100,7 +100,8 @@ class Updates:
         `process`, so that an error is certain to be of this record.
         """
         shape = self._shape(record, before)
-        if record._state.fields_cache:
+        # Asked by its name it would be made.
+        if vars(record._state).get("fields_cache"):
             # A related object may have got its key when it was saved, behind the field.
             record._prepare_related_fields_for_save(  # type: ignore[attr-defined]  # noqa: SLF001 - as bulk_update() does
                 operation_name="save"
@@ -109,11 +110,19 @@ class Updates:
         changed = shape.touched(record, before)
         if not changed:
             return None
-        if not self.declared.issuperset(changed):
-            raise self._is_undeclared(record, changed)
-        kind = shape.kind(changed, self.stamps)
-        row = [each.key(before[each.attribute]) for each in self.keys]
-        row += [each.saved(record) for each in kind.changed]
+        if (kind := shape.kinds.get(changed)) is None:
+            if not self.declared.issuperset(changed):
+                raise self._is_undeclared(record, changed)
+            kind = shape.kind(changed, self.stamps)
+        row = self._key(before)
+        after = record.__dict__
+        row += [
+            # Values of most types are written as they are: a call less for each.
+            value
+            if type(value := after.get(each.attribute)) is each.plain
+            else each.saved(record)
+            for each in kind.changed
+        ]
         row += self.table.guards(shape.guards(before))
         return Change(record, before, kind, tuple(row))
 
@@ -121,9 +130,16 @@ class Updates:
         """Return the deletion of a record, as it was before `process` had it."""
         shape = self._shape(record, before)
         shape.refuse_unloaded(record)
-        row = [each.key(before[each.attribute]) for each in self.keys]
-        row += self.table.guards(shape.guards(before))
+        row = [*self._key(before), *self.table.guards(shape.guards(before))]
         return Change(record, before, shape.deletion, tuple(row))
+
+    def _key(self, before: Values) -> list[Any]:
+        return [
+            value
+            if type(value := before[each.attribute]) is each.plain
+            else each.key(value)
+            for each in self.keys
+        ]
 
     def write(self, records: Sequence[Model], snapshot: Snapshot) -> Outcome:
         """Write what `process` changed of records, all in one transaction."""
