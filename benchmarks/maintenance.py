@@ -110,3 +110,16 @@ class CreateReadings(Task):
 
     def process(self, row: dict[str, str]) -> Reading:
         return Reading(station=row["station"], day=row["day"], value=int(row["value"]))
+
+
+class LookAtNumbers(Task):
+    """Do nothing with so many numbers."""
+
+    numbers: int = parameter(forms.IntegerField())
+    concurrency = None
+
+    def collection(self) -> range:
+        return range(self.numbers)
+
+    def process(self, number: int) -> None:
+        pass
