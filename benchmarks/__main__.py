@@ -75,7 +75,7 @@ def measure(
                 name=case.name,
                 database=database,
                 against=case.against,
-                target=case.target,
+                target=case.target_on(database),
                 pairs=list(
                     bar.track(child("pairs", case.name, str(pairs)), task_id=task)
                 ),

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from benchmarks.models import Place, Record
 from upkeep.databases import gap_after
@@ -61,6 +62,40 @@ def records() -> Iterator[Record]:
     while page := list(Record.objects.filter(pk__gt=last).order_by("pk")[:PAGE]):
         last = page[-1].pk
         yield from page
+
+
+def keys() -> Iterator[Record]:
+    """Yield the records with nothing but their key."""
+    last = 0
+    ordered = Record.objects.only("id").order_by("pk")
+    while page := list(ordered.filter(pk__gt=last)[:PAGE]):
+        last = page[-1].pk
+        yield from page
+
+
+def pages(queryset: QuerySet[Any]) -> Iterator[list[Any]]:
+    """Yield the records of a table in lists, in the order of their key."""
+    last, ordered = 0, queryset.order_by("pk")
+    while page := list(ordered.filter(pk__gt=last)[:PAGE]):
+        last = page[-1].pk
+        yield page
+
+
+def ranges(queryset: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+    """Yield a table in QuerySets of so many records, of which none is fetched."""
+    last, ordered = 0, queryset.order_by("pk").values_list("pk", flat=True)
+    while True:
+        rest = ordered.filter(pk__gt=last)
+        if not (ends := list(rest[PAGE - 1 : PAGE]) or list(rest.reverse()[:1])):
+            return
+        yield queryset.filter(pk__gt=last, pk__lte=ends[0])
+        last = ends[0]
+
+
+def one_by_one(items: Iterable[Item], work: Callable[[Item], None]) -> None:
+    """Work on all items as most loops do: each in a transaction of its own."""
+    for item in items:
+        work(item)
 
 
 def batches(path: Path, size: int) -> Iterator[list[Row]]:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from benchmarks.models import Reading, Record
-from upkeep import Quarantine, Task, parameter
+from benchmarks.models import Article, Reading, Record
+from upkeep import Batches, Quarantine, Task, parameter
 from upkeep.forms import CSVField
 
 BATCH = 1000
+
+# Columns whose values tell their bytes, as those of most tables do.
+COLUMNS = ("title", "slug", "body", "views")
 
 
 class LookAtRecords(Task):
@@ -58,3 +61,65 @@ class ImportReadings(Task):
             Reading(station=row["station"], day=row["day"], value=int(row["value"]))
             for row in rows
         )
+
+
+class LookAtKeys(LookAtRecords):
+    """Do nothing with every record, of which the key alone is loaded."""
+
+    def collection(self) -> QuerySet[Record]:
+        return Record.objects.only("id")
+
+
+class CountUpBatches(Task):
+    """Count the records up, a batch with each statement."""
+
+    def collection(self) -> Batches:
+        return Batches(Record.objects.all(), size=BATCH)
+
+    def process(self, batch: QuerySet[Record]) -> None:
+        batch.update(n=F("n") + 1)
+
+
+class FillSlugs(Task):
+    """Give every article its slug, which the engine saves."""
+
+    updates = ("slug",)
+
+    def collection(self) -> QuerySet[Article]:
+        return Article.objects.only(*COLUMNS)
+
+    def process(self, article: Article) -> None:
+        article.slug = article.title.lower().replace(" ", "-")
+
+
+class FillSlugsOfWholeArticles(FillSlugs):
+    """The same with every column loaded, and so guarded."""
+
+    def collection(self) -> QuerySet[Article]:
+        return Article.objects.all()
+
+
+class CreateReadings(Task):
+    """Make a reading of every row of a file, which the engine inserts."""
+
+    csv_file = parameter(CSVField())
+    creates = Reading
+
+    def collection(self) -> Any:
+        return self.csv_file
+
+    def process(self, row: dict[str, str]) -> Reading:
+        return Reading(station=row["station"], day=row["day"], value=int(row["value"]))
+
+
+class LookAtNumbers(Task):
+    """Do nothing with so many numbers."""
+
+    numbers: int = parameter(forms.IntegerField())
+    concurrency = None
+
+    def collection(self) -> range:
+        return range(self.numbers)
+
+    def process(self, number: int) -> None:
+        pass

@@ -21,7 +21,7 @@ class Result:
     name: str
     database: str
     against: str
-    target: float
+    target: float  # 0: it is only looked at.
     pairs: Sequence[Pair] = field(repr=False)
     peak_mb: float | None
 
@@ -68,11 +68,15 @@ def table(results: Sequence[Result]) -> Table:
             f"{result.ratio:.2f}",
             f"{min(result.ratios):.2f}",
             f"{max(result.ratios):.2f}",
-            f"{result.target:.2f}",
+            f"{result.target:.2f}" if result.target else "–",
             "–" if result.peak_mb is None else f"{result.peak_mb:.0f}",
-            "[green]met" if result.is_met else "[red]MISSED",
+            "" if not result.target else _verdict(result),
         )
     return lines
+
+
+def _verdict(result: Result) -> str:
+    return "[green]met" if result.is_met else "[red]MISSED"
 
 
 def write(results: Sequence[Result], path: Path) -> None:

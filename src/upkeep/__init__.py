@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
     from upkeep.tasks.base import Job, Task
     from upkeep.tasks.collections.batches import Batches
+    from upkeep.tasks.creates import Creates
     from upkeep.tasks.parameters import parameter
     from upkeep.tasks.policies import (
         Discard,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     # What developers write
     "Batches",
+    "Creates",
     "Job",
     "Task",
     "parameter",
@@ -70,6 +72,7 @@ __all__ = [
 
 _HOMES = {
     "Batches": "upkeep.tasks.collections.batches",
+    "Creates": "upkeep.tasks.creates",
     "Job": "upkeep.tasks.base",
     "Task": "upkeep.tasks.base",
     "parameter": "upkeep.tasks.parameters",

@@ -20,6 +20,7 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── TransactionEnded     `process` ended the transaction of its chunk
     ├── WorkerLost           an item ended one worker after the other
     ├── InvalidUpdate        `process` changed what `updates` cannot save
+    ├── InvalidResult        `process` returned what its task does not declare
     ├── Conflict             a record was changed each time that it was worked on
     ├── Skip                 `process` wants its item to be passed over
     ├── MaskedError          stands for an error that might tell a secret
@@ -129,6 +130,10 @@ class WorkerLost(UpkeepError):
 
 class InvalidUpdate(UpkeepError):
     """A task with `updates` changed something that could not be saved safely."""
+
+
+class InvalidResult(UpkeepError):
+    """A task with `creates` or `deletes` returned something else from `process`."""
 
 
 class Conflict(UpkeepError):

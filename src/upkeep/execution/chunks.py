@@ -51,6 +51,8 @@ class Chunk:
     failed: int = 0
     executed: int = 0  # Items, as often as process() was called for them.
     changed: int = 0  # Records that were saved, as the task's updates have it.
+    created: int = 0  # Rows that were inserted, as the task's creates have it.
+    deleted: int = 0  # Records that were deleted, as the task's deletes have it.
     conflicts: int = 0  # Records that others had changed, each as often as they did.
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
@@ -90,6 +92,8 @@ class Block:
     done: int = 0
     skipped: set[int] = field(default_factory=set)  # places
     changed: int = 0
+    created: int = 0
+    deleted: int = 0
     conflicts: int = 0
     skips: list[tuple[Cursor, Skip]] = field(default_factory=list)
     is_complete: bool = False  # process() has returned for all that were begun.
@@ -123,6 +127,8 @@ class Walker:
         self.pace = executor.pace
         self.interruption = executor.interruption
         self.rules = executor.rules
+        self.saver = executor.saver
+        self.process = (self.saver or executor.retrial or executor.task).process
         # Without rules of its own the task ends at the first item that fails.
         has_rules = len(self.rules) > 1
         self.block_seconds = BLOCK if has_rules else math.inf
@@ -188,11 +194,10 @@ class Walker:
 
     def _process(self, page: Page[Any]) -> None:
         """Process the items of a page until the chunk is over, or a block is undone."""
-        place, saver = 0, self.executor.saver
+        place, saver = 0, self.saver
         remembered = saver.remember(page.items) if saver else ()
         while place < len(page.items):
-            lines = len(self.task.log_lines)
-            block = Block(page, place, lines, monotonic(), remembered)
+            block = self._block(page, place, remembered)
             error = self._attempt(block)
             if error is None:
                 self._keep(block)
@@ -204,13 +209,21 @@ class Walker:
             if self._is_over():
                 return
 
+    def _block(
+        self, page: Page[Any], start: int, remembered: Sequence[Values]
+    ) -> Block:
+        if self.saver:
+            self.saver.begin()
+        lines = len(self.task.log_lines)
+        return Block(page, start, lines, monotonic(), remembered)
+
     def _attempt(self, block: Block) -> BaseException | None:
         """Work on a block; return the error that undid it, if the chunk can go on."""
         try:
             with self.undoable() if self.undoable else nullcontext():
                 self._run(block)
-                if saver := self.executor.saver:
-                    saver.save(block, skip=self._skip)
+                if self.saver:
+                    self.saver.save(block, skip=self._skip)
                 self._look_closer()
         except BaseException as error:  # whatever a task may raise
             # A signal may come behind the last item.
@@ -223,8 +236,7 @@ class Walker:
 
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""
-        process = (self.executor.retrial or self.task).process
-        interruption = self.interruption
+        process, interruption = self.process, self.interruption
         deadline = min(self.deadline, block.begun + self.block_seconds)
         done = 0
         try:
@@ -261,6 +273,8 @@ class Walker:
             self.chunk.items += block.done
             self.chunk.skipped += len(block.skipped)
             self.chunk.changed += block.changed
+            self.chunk.created += block.created
+            self.chunk.deleted += block.deleted
             self.chunk.conflicts += block.conflicts
             self.chunk.skips += block.skips
             self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
@@ -368,12 +382,13 @@ class Walker:
         self, halves: Sequence[Any], failure: Failure, hand: Hand
     ) -> None:
         """Have the good records of a batch done, and pass over those that fail."""
-        lines = len(self.task.log_lines)
+        lines, created = len(self.task.log_lines), self.chunk.created
         try:
             with self.undoable() if self.undoable else nullcontext():
                 found = list(self._poison_in(halves, failure, hand))
         except _Unsettled as unsettled:
             del self.task.log_lines[lines:]
+            self.chunk.created = created
             self.chunk.failure = unsettled.failure
         else:
             self._pass_over(hand, *found)
@@ -387,8 +402,9 @@ class Walker:
             part, lines = parts.pop(), len(self.task.log_lines)
             try:
                 with self.undoable() if self.undoable else nullcontext():
-                    self._process_part(part)
+                    created = self._process_part(part)
                     self._look_closer()
+                self.chunk.created += created
                 continue
             except BaseException as error:  # whatever a task may raise
                 if not self._is_survived(error):
@@ -404,12 +420,16 @@ class Walker:
             record = self._of_one_record(part, hand)
             yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
 
-    def _process_part(self, part: Any) -> None:
+    def _process_part(self, part: Any) -> int:
+        """Process a part of a batch, and return how many rows the engine inserted."""
+        if self.saver:
+            self.saver.begin()
         try:
-            self.task.process(part)
+            self.process(part)
         except Skip as skip:
             if reason := str(skip):
                 self.task.log(f"Skipped a part of a batch: {reason}")
+        return self.saver.insert() if self.saver else 0
 
     def _of_one_record(self, part: Any, hand: Hand) -> Hand:
         """Return a batch of one record as that record; it may be gone by now."""

@@ -119,7 +119,7 @@ class Executor:
         self.failure: Failure | None = None
         self.rules: tuple[Rule, ...] = ()
         self.retrial: Retrial | None = None  # Of a run that retries dead letters.
-        self.saver: Saver | None = None  # Of a task that declares updates.
+        self.saver: Saver | None = None  # Of a task that leaves writing to us.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -246,7 +246,7 @@ class Executor:
                 keeps_worker=self.to_the_end,
             )
             self.collection = self.task.walk()
-            if self.task.updates:
+            if self.task.left_to_engine():
                 self.saver = Saver(self.task, self.collection, self.alias)
             if self.run.parent_id is not None:
                 self._retry_letters()
@@ -263,6 +263,8 @@ class Executor:
         """Walk dead letters instead of what they come from; none ends the run."""
         self.collection = RetriedLetters(self.run, self.collection)
         self.retrial = Retrial(self.run, self.task, self.secrets)
+        if self.saver:
+            self.saver.retry(self.retrial.process)
         self.rules = (Discard(Skip), *rules_without_end(type(self.task)))
 
     def _find_task(self) -> type[Task]:
@@ -333,6 +335,8 @@ class Executor:
             failed=self.run.failed + chunk.failed,
             skipped=self.run.skipped + chunk.skipped,
             changed=self.run.changed + chunk.changed,
+            created=self.run.created + chunk.created,
+            deleted=self.run.deleted + chunk.deleted,
             conflicts=self.run.conflicts + chunk.conflicts,
             item_attempts=chunk.attempts,
             workers_lost=0,  # Even if it failed: its worker lives.
@@ -359,6 +363,8 @@ class Executor:
         self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
         self.run.changed += chunk.changed
+        self.run.created += chunk.created
+        self.run.deleted += chunk.deleted
         self.run.conflicts += chunk.conflicts
         self.run.item_attempts = chunk.attempts
         self.run.workers_lost = 0

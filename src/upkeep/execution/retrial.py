@@ -37,11 +37,11 @@ class Retrial:
         self.task = task
         self.secrets = secrets
 
-    def process(self, item: Any) -> None:
+    def process(self, item: Any) -> Any:
         """Have the task do its work for an item, if it was found."""
         if isinstance(item, Missing):
             raise item.error()
-        self.task.process(item)
+        return self.task.process(item)
 
     def settle(self, before: Cursor | None, chunk: Chunk) -> None:
         """Write what became of the letters of a chunk that began behind a place."""

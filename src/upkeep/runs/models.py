@@ -133,6 +133,12 @@ class Run(models.Model):
     changed = models.PositiveBigIntegerField(_("changed"), default=0, db_default=0)
     """Records that were saved, of a task that declares updates."""
 
+    created = models.PositiveBigIntegerField(_("created"), default=0, db_default=0)
+    """Rows that were written, of a task that declares what it creates."""
+
+    deleted = models.PositiveBigIntegerField(_("deleted"), default=0, db_default=0)
+    """Records that were deleted, of a task that declares deletes."""
+
     conflicts = models.PositiveBigIntegerField(_("conflicts"), default=0, db_default=0)
     """Records that others had changed meanwhile, each as often as it was read again."""
 

@@ -18,7 +18,7 @@ class Progress:
     def __init__(self, run: Run) -> None:
         self.done = run.done
         self.failed, self.skipped = run.failed, run.skipped
-        self.changed = run.changed
+        self.changed, self.created, self.deleted = run.changed, run.created, run.deleted
         self.passed = run.reached
         self.total = run.total
         self.unit = run.unit
@@ -81,10 +81,15 @@ class Progress:
 
     @property
     def gains(self) -> list[str]:
-        """How many records were changed, of a task that declares updates."""
-        if not self.changed:
-            return []
-        return [_("%(number)s changed") % {"number": f"{self.changed:,}"}]
+        """How many rows were written, of a task that leaves that to the engine."""
+        words = []
+        if self.changed:
+            words.append(_("%(number)s changed") % {"number": f"{self.changed:,}"})
+        if self.created:
+            words.append(_("%(number)s created") % {"number": f"{self.created:,}"})
+        if self.deleted:
+            words.append(_("%(number)s deleted") % {"number": f"{self.deleted:,}"})
+        return words
 
     @property
     def _sentence_without_total(self) -> str:

@@ -23,15 +23,18 @@ from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.base import Collection
 from upkeep.tasks.collections.iterations import Iteration
 from upkeep.tasks.collections.once import Once
-from upkeep.tasks.methods import is_lazy
+from upkeep.tasks.creates import is_declaration
+from upkeep.tasks.methods import is_generator, is_lazy
 from upkeep.tasks.order import Order
 from upkeep.tasks.reading import in_project_time
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+    from django.db.models import Model
     from django.forms import Field
 
     from upkeep.runs.models import Run
+    from upkeep.tasks.creates import Creates
     from upkeep.tasks.policies import Rule
     from upkeep.tasks.throttles import Throttle
 
@@ -54,6 +57,7 @@ def _refuse_strange_attributes(cls: type[Task]) -> None:
     found = chain(
         _strange_values(cls),
         _strange_updates(cls),
+        _strange_writes(cls),
         _strange_methods(cls),
         policies.refusals(cls),
         throttles.complaints(cls, reserved=_reserved_names()),
@@ -86,11 +90,6 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
 def _strange_updates(cls: type[Task]) -> Iterator[str]:
     if cls.updates and not _are_names(cls.updates):
         yield "updates must be a tuple of field names, such as ('slug',)."
-    if cls.updates and not cls.atomic:
-        yield (
-            "updates are saved in the transaction of their chunk, and atomic = False "
-            "has none: leave one of the two out."
-        )
     walked = {name.lstrip("-") for name in cls.cursor_fields or ()}
     if both := sorted(walked.intersection(cls.updates)):
         yield (
@@ -99,12 +98,37 @@ def _strange_updates(cls: type[Task]) -> Iterator[str]:
         )
 
 
+def _strange_writes(cls: type[Task]) -> Iterator[str]:
+    for name in cls.left_to_engine():
+        if not cls.atomic:
+            yield (
+                f"{name} are saved in the transaction of their chunk, and atomic = "
+                "False has none: leave one of the two out."
+            )
+        if issubclass(cls, Job):
+            yield f"{name} is for tasks with items: save in perform() instead."
+    if cls.creates is not None and not is_declaration(cls.creates):
+        yield "creates must be a model, or Creates(model, …)."
+    deletes: object = cls.deletes
+    if not isinstance(deletes, bool):
+        yield "deletes must be True or False."
+    if cls.creates is not None and cls.deletes:
+        yield (
+            "creates and deletes both go by what process() returns: declare one of the "
+            "two, and save() or delete() in process() what the other would be."
+        )
+
+
 def _strange_methods(cls: type[Task]) -> Iterator[str]:
     for name in ("process", "perform"):
-        if is_lazy(getattr(cls, name, None)):
+        method = getattr(cls, name, None)
+        if name == "process" and cls.creates is not None and is_generator(method):
+            continue
+        if is_lazy(method):
             yield (
                 f"{name}() must be a plain method: called as one, an async function or "
-                "one with a yield does nothing."
+                "one with a yield does nothing. Only a task that says what it creates "
+                "may yield that."
             )
 
 
@@ -172,6 +196,23 @@ class Task:
     A page's changed rows are written with one statement, each only if nobody else has
     changed what was loaded of it; what somebody has is read and processed again. The
     methods save() and the signals of the model are not called.
+    """
+
+    creates: ClassVar[type[Model] | Creates | None] = None
+    """
+    The model whose new objects `process` returns or yields, for the engine to insert.
+
+    They are inserted many at a time; `Creates` says more of them. The methods save()
+    and the signals of the model are not called.
+    """
+
+    deletes: ClassVar[bool] = False
+    """
+    Whether the engine deletes the records for which `process` returns True.
+
+    A page's are deleted with one statement, each only if nobody else has changed what
+    was loaded of it; what somebody has is read and processed again. Refused for models
+    of which delete() would do more, by relations or signals.
     """
 
     throttles: ClassVar[Sequence[Throttle]] = ()
@@ -393,6 +434,13 @@ class Task:
     def secrets(self) -> frozenset[str]:
         """The texts that must not be shown outside the task."""
         return masks.secrets_of(self.values, self.masked)
+
+    @classmethod
+    def left_to_engine(cls) -> list[str]:
+        """Return the attributes by which a task leaves what it writes to the engine."""
+        return [
+            name for name in ("updates", "creates", "deletes") if getattr(cls, name)
+        ]
 
     @classmethod
     def has_iterate(cls) -> bool:

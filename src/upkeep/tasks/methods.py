@@ -16,6 +16,11 @@ def is_lazy(function: object) -> bool:
     )
 
 
+def is_generator(function: object) -> bool:
+    """Tell whether a call gives what it yields."""
+    return inspect.isgeneratorfunction(function)
+
+
 def takes(function: Callable[..., Any], arguments: int) -> bool:
     """Tell whether it can be called with so many; False where nobody can know."""
     try:

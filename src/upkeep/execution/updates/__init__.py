@@ -9,6 +9,7 @@ Nothing here knows of runs, chunks or leases.
 """
 
 from upkeep.execution.updates.changes import Change
+from upkeep.execution.updates.deletions import refuse_followers
 from upkeep.execution.updates.writer import Outcome, Updates
 
-__all__ = ["Change", "Outcome", "Updates"]
+__all__ = ["Change", "Outcome", "Updates", "refuse_followers"]

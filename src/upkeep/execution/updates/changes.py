@@ -20,6 +20,7 @@ class Kind:
 
     changed: tuple[Column, ...]
     guarded: tuple[Column, ...]
+    is_deletion: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -54,9 +55,13 @@ class Batch:
 
 
 def batches_of(changes: Sequence[Change]) -> Iterator[Batch]:
-    """Put changes together that change the same columns; mostly all of them do."""
+    """
+    Put changes together that change the same columns; mostly all of them do.
+
+    What is deleted comes first: another record may want a unique value of it.
+    """
     together: dict[Kind, list[Change]] = {}
     for change in changes:
         together.setdefault(change.kind, []).append(change)
-    for kind, some in together.items():
-        yield Batch(kind, some)
+    for kind in sorted(together, key=lambda kind: not kind.is_deletion):
+        yield Batch(kind, together[kind])

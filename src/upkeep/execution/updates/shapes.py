@@ -37,6 +37,7 @@ class Shape:
             (each.attribute, each) for each in told if each.attribute in before
         ]
         self.absent = [each for each in told if each.attribute not in before]
+        self.absent_names = frozenset(each.attribute for each in self.absent)
         self.guarded = tuple(
             each
             for each in columns
@@ -44,13 +45,19 @@ class Shape:
         )
         self.guards = picker([each.memory for each in self.guarded])
         self.kinds: dict[tuple[Column, ...], Kind] = {}
+        self.deletion = Kind((), self.guarded, is_deletion=True)
+
+    def refuse_unloaded(self, record: Model) -> None:
+        """Refuse what `process` used of a record, and what nobody guards."""
+        if self.absent_names.isdisjoint(record.__dict__):
+            return  # Nearly always.
+        for column in self.absent:
+            if column.attribute in record.__dict__:
+                raise self._was_not_loaded(record, column)
 
     def touched(self, record: Model, before: Values) -> tuple[Column, ...]:
         """Return the columns that `process` gave another value."""
         after = record.__dict__
-        for column in self.absent:
-            if column.attribute in after:
-                raise self._was_not_loaded(record, column)
         return tuple(
             [
                 column
@@ -63,10 +70,9 @@ class Shape:
         )
 
     def kind(self, changed: tuple[Column, ...], stamps: Sequence[Column]) -> Kind:
-        """Return the columns of a change; equal ones are the same."""
-        if (kind := self.kinds.get(changed)) is None:
-            written = (*changed, *(each for each in stamps if each not in changed))
-            kind = self.kinds[changed] = Kind(written, self.guarded)
+        """Make the columns of a change known, for all that change the same."""
+        written = (*changed, *(each for each in stamps if each not in changed))
+        kind = self.kinds[changed] = Kind(written, self.guarded)
         return kind
 
     def _was_not_loaded(self, record: Model, column: Column) -> InvalidUpdate:

@@ -21,8 +21,9 @@ def swaps_told(changes: Sequence[Change]) -> Iterator[None]:
         yield
     except IntegrityError as error:
         model = type(changes[0].record)
+        updated = [each for each in changes if not each.kind.is_deletion]
         for names in _unique(model):
-            if _is_handed_on(names, changes):
+            if _is_handed_on(names, updated):
                 raise IntegrityError(
                     f"{error} In one page, a value of {', '.join(names)} goes from one "
                     f"{model._meta.label} to another, and a database checks what is "

@@ -100,21 +100,46 @@ class Updates:
         `process`, so that an error is certain to be of this record.
         """
         shape = self._shape(record, before)
-        if record._state.fields_cache:
+        # Asked by its name it would be made.
+        if vars(record._state).get("fields_cache"):
             # A related object may have got its key when it was saved, behind the field.
             record._prepare_related_fields_for_save(  # type: ignore[attr-defined]  # noqa: SLF001 - as bulk_update() does
                 operation_name="save"
             )
+        shape.refuse_unloaded(record)
         changed = shape.touched(record, before)
         if not changed:
             return None
-        if not self.declared.issuperset(changed):
-            raise self._is_undeclared(record, changed)
-        kind = shape.kind(changed, self.stamps)
-        row = [each.key(before[each.attribute]) for each in self.keys]
-        row += [each.saved(record) for each in kind.changed]
+        if (kind := shape.kinds.get(changed)) is None:
+            if not self.declared.issuperset(changed):
+                raise self._is_undeclared(record, changed)
+            kind = shape.kind(changed, self.stamps)
+        row = self._key(before)
+        after = record.__dict__
+        row += [
+            # Values of most types are written as they are: a call less for each.
+            value
+            if type(value := after.get(each.attribute)) is each.plain
+            else each.saved(record)
+            for each in kind.changed
+        ]
         row += self.table.guards(shape.guards(before))
         return Change(record, before, kind, tuple(row))
+
+    def deletion(self, record: Model, before: Values) -> Change:
+        """Return the deletion of a record, as it was before `process` had it."""
+        shape = self._shape(record, before)
+        shape.refuse_unloaded(record)
+        row = [*self._key(before), *self.table.guards(shape.guards(before))]
+        return Change(record, before, shape.deletion, tuple(row))
+
+    def _key(self, before: Values) -> list[Any]:
+        return [
+            value
+            if type(value := before[each.attribute]) is each.plain
+            else each.key(value)
+            for each in self.keys
+        ]
 
     def write(self, records: Sequence[Model], snapshot: Snapshot) -> Outcome:
         """Write what `process` changed of records, all in one transaction."""
@@ -198,14 +223,15 @@ class Updates:
                 raise InvalidUpdate(
                     f"Rows of {self.model._meta.label} are there and yet are not "
                     "written: a trigger or a rule of the database keeps them from it, "
-                    "or a record came twice. Use save() instead of updates."
+                    "or a record came twice. Use save() or delete() in process()."
                 )
         return [each for n, each in enumerate(batch.changes) if n not in places]
 
     def _is_written(self, batch: Batch) -> bool:
         """Write a batch if all its rows are as they were loaded, and else nothing."""
         with databases.writing(self.alias):
-            matched = self.table.update(batch)
+            is_deletion = batch.kind.is_deletion
+            matched = (self.table.delete if is_deletion else self.table.update)(batch)
             if matched != len(batch):
                 transaction.set_rollback(True, using=self.alias)
         return matched == len(batch)

@@ -74,6 +74,10 @@ class Table(ABC):
         """Write the rows that are as they were loaded, and return how many are."""
 
     @abstractmethod
+    def delete(self, batch: Batch) -> int:
+        """Delete the rows that are as they were loaded, and return how many are."""
+
+    @abstractmethod
     def matching(self, batch: Batch) -> list[int]:
         """Lock the rows that are as they were loaded, and return their places."""
 

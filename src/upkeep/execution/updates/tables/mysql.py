@@ -109,6 +109,11 @@ class MySQLTable(Table):
         sql = f"UPDATE {source} SET {assigned} WHERE {self._guard(batch)}"
         return self.count(sql, parameters)
 
+    def delete(self, batch: Batch) -> int:
+        source, parameters = self._source(batch)
+        sql = f"DELETE t FROM {source} WHERE {self._guard(batch)}"
+        return self.count(sql, parameters)
+
     def matching(self, batch: Batch) -> list[int]:
         source, parameters = self._source(batch)
         sql = f"SELECT v.place FROM {source} WHERE {self._guard(batch)} FOR UPDATE"
@@ -116,10 +121,11 @@ class MySQLTable(Table):
 
     def _guard(self, batch: Batch) -> str:
         _keys, _values, guards = names_of(batch, len(self.keys))
-        return " AND ".join(
+        parts = [
             f"{self.bytes_of(column, table='t')} <=> v.{name}"
             for column, name in zip(batch.kind.guarded, guards, strict=True)
-        )
+        ]
+        return " AND ".join(parts) or "1"
 
     def _source(self, batch: Batch) -> tuple[str, list[Any]]:
         """Return the changes as a table `v` with the table itself, and parameters."""

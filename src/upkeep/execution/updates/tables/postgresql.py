@@ -93,6 +93,14 @@ class PostgreSQLTable(Table):
             parameters,
         )
 
+    def delete(self, batch: Batch) -> int:
+        source, parameters = self._source(batch)
+        return self.count(
+            f"DELETE FROM {self.name} AS t USING {source}"
+            f" WHERE {self._condition(batch)}",
+            parameters,
+        )
+
     def matching(self, batch: Batch) -> list[int]:
         source, parameters = self._source(batch)
         rows = self.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
@@ -35,11 +36,18 @@ class SQLiteTable(Table):
         assigned = ", ".join(f"{each.quoted} = %s" for each in batch.kind.changed)
         sql = f"UPDATE {self.name} SET {assigned} WHERE {self._condition(batch)}"
         first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
+        return self._count_all(
+            sql, [row[first:last] + row[:first] + row[last:] for row in batch.rows]
+        )
+
+    def delete(self, batch: Batch) -> int:
+        sql = f"DELETE FROM {self.name} WHERE {self._condition(batch)}"
+        return self._count_all(sql, batch.rows)
+
+    def _count_all(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Return how many rows a statement has written, made once for each."""
         with self.connection.cursor() as cursor:
-            cursor.executemany(
-                sql,
-                [row[first:last] + row[:first] + row[last:] for row in batch.rows],
-            )
+            cursor.executemany(sql, rows)
             matched: int = cursor.rowcount
             return matched
 
