@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -85,6 +86,10 @@ class TestServers:
             servers.provide()
 
 
+def befallen(_folder: Path, *, faults: int) -> dict[str, int]:
+    return {"faults": faults, "lost": 0}
+
+
 class TestSoak:
     def test_keeps_the_figures_of_earlier_times(self, tmp_path: Path) -> None:
         path = tmp_path / "build" / "soak.json"
@@ -118,7 +123,7 @@ class TestSoak:
         soaks = [
             soak.Soak(
                 name=f"chaos on {name}",
-                measure=lambda folder, faults=faults: {"faults": faults, "lost": 0},
+                measure=partial(befallen, faults=faults),
                 at_most={"lost": 0},
             )
             for name, faults in [("this", 7), ("that", 12)]

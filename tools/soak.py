@@ -13,7 +13,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -38,7 +38,7 @@ class Soak:
 
     name: str
     measure: Callable[[Path], Figures]
-    at_most: dict[str, float]
+    at_most: Mapping[str, float]
 
     def run(self) -> Figures:
         """Measure in a folder that is gone afterwards."""

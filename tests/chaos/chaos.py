@@ -160,7 +160,7 @@ def chaos(
     seed: int,
     seconds: float = inf,
     faults: float = inf,
-    pause: float = 1.5,
+    pause: float = 2.5,
 ) -> dict[str, Any]:
     """
     Let anything happen to random runs, and count what was lost or done twice.
@@ -168,6 +168,8 @@ def chaos(
     It goes on for so many seconds or faults, about one each `pause`.
     """
     with story(arena, seed) as one:
+        one.begin_missing([Records])
+        one.see_one_move()
         until = monotonic() + seconds
         while monotonic() < until and one.faults.happened.total() < faults:
             while len(one.watched) < RUNS_AT_ONCE:
