@@ -1,4 +1,8 @@
-"""A scenario as a process: `python -m tests.chaos NAME OPTIONS`, these as JSON."""
+"""
+A scenario as a process: `python -m tests.chaos NAME OPTIONS`, these as JSON.
+
+Where UPKEEP_CHAOS_LOG is set it also prints what the workers said.
+"""
 
 from __future__ import annotations
 

@@ -56,10 +56,12 @@ class Watched:
 class Story:
     """Machines, runs, and those who see what becomes of them."""
 
-    def __init__(self, arena: Arena, seed: int, machines: list[Machine]) -> None:
+    def __init__(
+        self, arena: Arena, seed: int, machines: list[Machine], *, only: str
+    ) -> None:
         self.chance = random.Random(seed)
         self.machines = machines
-        self.faults = Faults(arena, machines, self.chance)
+        self.faults = Faults(arena, machines, self.chance, only=only)
         self.watched: list[Watched] = []
         self.figures = Figures()
         self.worst_standstill = 0.0
@@ -137,7 +139,12 @@ class Story:
 
 @contextmanager
 def story(
-    arena: Arena, seed: int, *, machines: int = MACHINES, workers: int = 1
+    arena: Arena,
+    seed: int,
+    *,
+    machines: int = MACHINES,
+    workers: int = 1,
+    only: str = "",
 ) -> Iterator[Story]:
     """Have machines at work until the block ends."""
     print(f"seed {seed}", file=sys.stderr, flush=True)
@@ -145,7 +152,7 @@ def story(
         started = [
             Machine(arena.environment, log, workers=workers) for _ in range(machines)
         ]
-        one = Story(arena, seed, started)
+        one = Story(arena, seed, started, only=only)
         try:
             yield one
         finally:
@@ -161,13 +168,14 @@ def chaos(
     seconds: float = inf,
     faults: float = inf,
     pause: float = 2.5,
+    only: str = "",
 ) -> dict[str, Any]:
     """
     Let anything happen to random runs, and count what was lost or done twice.
 
     It goes on for so many seconds or faults, about one each `pause`.
     """
-    with story(arena, seed) as one:
+    with story(arena, seed, only=only) as one:
         one.begin_missing([Records])
         one.see_one_move()
         until = monotonic() + seconds

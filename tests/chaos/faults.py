@@ -42,17 +42,27 @@ class Faults:
     """Whatever may happen, each kind with its name, and how often it has happened."""
 
     def __init__(
-        self, arena: Arena, machines: list[Machine], chance: random.Random
+        self,
+        arena: Arena,
+        machines: list[Machine],
+        chance: random.Random,
+        *,
+        only: str = "",
     ) -> None:
         self.arena = arena
         self.machines = machines
         self.chance = chance
+        self.only = only
         self.happened: Counter[str] = Counter()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
 
     def kinds(self) -> dict[str, Callable[[], bool]]:
-        """Return all that can happen here; each tells whether it has."""
+        """
+        Return all that can happen here; each tells whether it has.
+
+        `only` is what their names begin with.
+        """
         kinds = {
             "worker killed": self.kill_worker,
             "worker frozen": self.freeze_worker,
@@ -71,7 +81,7 @@ class Faults:
                 "COMMIT unanswered": partial(self.meet_commit, CommitFate.UNANSWERED),
                 "COMMIT late": partial(self.meet_commit, CommitFate.LATE),
             }
-        return kinds
+        return {name: kinds[name] for name in kinds if name.startswith(self.only)}
 
     def happen(self) -> None:
         """Let one of them happen, or another where it finds nothing to befall."""

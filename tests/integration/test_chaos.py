@@ -87,6 +87,18 @@ def test_whatever_befalls_them_nothing_is_lost_and_nothing_done_twice(
 # That it can fail
 
 
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="by design: SQLite has no connections to cut"
+)
+def test_without_a_new_token_something_is_done_twice(
+    database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPKEEP_CHAOS_WITHOUT", "new token")
+    where = {"database": database_name, "lease": 3}
+    what = {"only": "COMMIT", "faults": 20, "pause": 0.7}
+    assert measured("chaos", **where, **what, seed=5)["twice"] > 0
+
+
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[ModuleType]:
     """Have the tasks of the scenarios for the time of a test."""
