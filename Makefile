@@ -12,9 +12,9 @@ SYNC := $(VENV)/bin/uv sync --quiet --frozen --inexact --no-default-groups --pyt
 help: ## Say what there is to make.
 	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/bin/uv ## Import and backfill 336,776 real rows with a real worker.
+demo: $(VENV)/bin/uv ## Import and backfill 336,776 real rows; with CASE=bad-rows, mend 137 bad ones.
 	@$(SYNC) --group example
-	@$(RUN) example/demo.py
+	@$(RUN) example/$(subst -,_,$(or $(CASE),demo)).py
 
 serve: $(VENV)/bin/uv ## Look at the pages, with a worker and some real rows.
 	@$(SYNC) --group example

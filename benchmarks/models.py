@@ -1,5 +1,7 @@
 """What the measured tasks and loops read and write."""
 
+from decimal import Decimal
+
 from django.db import models
 
 
@@ -28,6 +30,21 @@ class Place(models.Model):
     """Where a loop written by hand would go on: after so many items."""
 
     done = models.BigIntegerField(default=0)
+
+    class Meta:
+        app_label = "benchmarks"
+
+
+class Article(models.Model):
+    """A row of about 300 bytes that waits for its slug."""
+
+    title = models.CharField(max_length=100)
+    slug = models.CharField(max_length=100, default="")
+    body = models.TextField()
+    views = models.IntegerField(default=0)
+    price = models.DecimalField(max_digits=9, decimal_places=2, default=Decimal("1.50"))
+    extra = models.JSONField(default=dict)
+    written_at = models.DateTimeField(null=True)
 
     class Meta:
         app_label = "benchmarks"

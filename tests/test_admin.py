@@ -18,6 +18,7 @@ from tests.registering import renamed
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Confide, Numbers
 from tests.web.visits import SEE, client_of, markup, text, user
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
@@ -110,6 +111,62 @@ class TestRuns:
                 assert found(staff(SEE).get(RUNS)) == []
                 assert staff(SEE).get(one(run)).status_code == 302
                 assert found(staff(SEE, "testapp.change_item").get(RUNS)) == [run]
+
+
+class TestDeadLetters:
+    URL = "/admin/upkeep/deadletter/"
+
+    @pytest.fixture
+    def letter(self) -> DeadLetter:
+        run = run_in(Status.SUCCEEDED)
+        return run.dead_letters.create(
+            item="item 7",
+            payload={"number": "A-7"},
+            error_class="builtins.KeyError",
+            cursor={"at": SECRET},
+            token=SECRET,
+        )
+
+    def test_are_listed_and_lead_to_their_page(
+        self, client: Client, letter: DeadLetter
+    ) -> None:
+        DeadLetter.objects.create(call="shop.charge", item="charge(7)")
+        words = markup(client.get(self.URL)).words
+        for word in ("testapp.Numbers", "item 7", "shop.charge", "charge(7)"):
+            assert word in words
+        answer = client.get(f"{self.URL}{letter.pk}/change/")
+        assert "number: A-7" in markup(answer).words
+        assert f'<a href="/upkeep/dead-letters/{letter.pk}/">Open</a>' in text(answer)
+        assert SECRET not in text(answer)
+
+    def test_cannot_be_added_changed_or_deleted(
+        self, client: Client, letter: DeadLetter
+    ) -> None:
+        assert client.get(f"{self.URL}add/").status_code == 403
+        change = f"{self.URL}{letter.pk}/change/"
+        assert client.post(change, {"state": "resolved"}).status_code == 403
+        delete = f"{self.URL}{letter.pk}/delete/"
+        assert client.post(delete, {"post": "yes"}).status_code == 403
+        letter.refresh_from_db()
+        assert letter.state == "open"
+
+    def test_are_shown_to_those_alone_who_may_see_their_run(
+        self, letter: DeadLetter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        DeadLetter.objects.create(call="shop.charge", item="charge(7)")
+        assert staff().get(self.URL).status_code == 403
+        assert "item 7" in text(staff(SEE).get(self.URL))
+        monkeypatch.setattr(Numbers, "permission", "testapp.change_item")
+        shown = text(staff(SEE).get(self.URL))
+        assert "item 7" not in shown
+        assert "charge(7)" in shown
+        assert "item 7" in text(staff(SEE, "testapp.change_item").get(self.URL))
+
+    @pytest.mark.parametrize("lookup", ["payload__icontains", "token", "cursor__at"])
+    def test_cannot_be_guessed_by_asking_the_address(
+        self, client: Client, letter: DeadLetter, lookup: str
+    ) -> None:
+        assert client.get(self.URL, {lookup: "h"}).status_code in {302, 400}
 
 
 class TestSecrets:

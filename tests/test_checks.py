@@ -47,6 +47,10 @@ def test_nothing_is_wrong_with_the_suite() -> None:
     assert not found()
 
 
+async def a_coroutine(request: object) -> dict[str, Any]:
+    return {"asked": str(request)}
+
+
 class TestSettings:
     @pytest.mark.parametrize(
         ("given", "expected"),
@@ -76,6 +80,10 @@ class TestSettings:
             ({"ERROR_REPORTER": "tests.testapp.nowhere.report"}, "E020"),
             ({"ERROR_REPORTER": "tests.testapp.clock.nothing"}, "E020"),
             ({"ERROR_REPORTER": 1}, "E020"),
+            ({"METADATA": "tests.testapp.nowhere.metadata"}, "E025"),
+            ({"METADATA": {"team": "shop"}}, "E025"),
+            ({"METADATA": lambda: {"team": "shop"}}, "E025"),
+            ({"METADATA": a_coroutine}, "E025"),
             ({"LOG_LINES": 0}, "E021"),
             ({"MAIL_ON_ERROR": "ada@example.com"}, "E022"),
             ({"BASE_URL": "shop.example.com"}, "E023"),
@@ -98,6 +106,9 @@ class TestSettings:
             {"MAX_UPLOAD": None, "MAX_COLUMNS": None},
             {"MAX_UPLOAD": 1, "MAX_COLUMNS": 5_000},
             {"ERROR_REPORTER": print},
+            {"METADATA": None},
+            {"METADATA": lambda request: {"path": request.path}},
+            {"METADATA": "tests.test_checks.make"},
             {"MAIL_ON_ERROR": True, "BASE_URL": "https://shop.example.com"},
             {"ERROR_REPORTER": "logging.exception"},
             {"STORAGE": "default", "MASKED": ["iban"], "TASKS_MODULE": "upkeeping"},

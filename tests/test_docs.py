@@ -33,7 +33,7 @@ from django.core.management import load_command_class
 from django.core.management.base import CommandParser
 from django.db import connection
 from django.dispatch import Signal
-from django.test import Client, TestCase
+from django.test import Client, RequestFactory, TestCase
 from django.urls import reverse
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_django import Settings
@@ -379,6 +379,19 @@ def test_the_json_of_each_page_is_as_it_says() -> None:
     assert set(in_full) == {*facts(run), "url", *told["upkeep:run"]}
     (sentence,) = re.findall(r"A line of the story has (.*)", REFERENCE)
     assert set(in_full["story"][0]) == set(re.findall(r"`(\w+)`", sentence))
+    letter = run.dead_letters.create(item="one", error_class="x.Error")
+    type(run).objects.update(failed=1)
+    letters = json_of("upkeep:run-letters", run.pk)
+    assert set(letters) == told["upkeep:run-letters"]
+    (sentence,) = re.findall(r"A cause has (.*)", REFERENCE)
+    assert set(letters["causes"][0]) == set(re.findall(r"`(\w+)`", sentence))
+    (sentence,) = re.findall(r"A dead letter has (.*)", REFERENCE)
+    of_letter = set(re.findall(r"`(\w+)`", sentence))
+    assert set(letters["letters"][0]) == of_letter
+    in_full = json_of("upkeep:letter", letter.pk)
+    assert set(in_full) == of_letter | told["upkeep:letter"]
+    waiting = json_of("upkeep:letter-list")
+    assert {*waiting, *waiting["runs"][0], "call"} == told["upkeep:letter-list"]
     assert {f"upkeep:{each.name}" for each in urlpatterns} == set(told)
 
 
@@ -608,6 +621,13 @@ def test_the_recipe_for_sentry_sends_the_error_with_its_context(
     scope = sentry.new_scope().__enter__()
     scope.set_context.assert_called_once_with("upkeep", context)
     scope.capture_exception.assert_called_once_with(error)
+
+
+def test_the_recipe_for_metadata_tells_of_a_request() -> None:
+    recipe: dict[str, Any] = {}
+    exec(file_named("blog/audit.py", DOCS / "how-to" / "parameters.md"), recipe)  # noqa: S102 - it is ours
+    request = RequestFactory().post("/", headers={"X-Ticket": "7"})
+    assert recipe["metadata"](request) == {"address": "127.0.0.1", "ticket": "7"}
 
 
 def test_every_exception_is_there() -> None:

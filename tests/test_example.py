@@ -220,3 +220,28 @@ class TestServe:
         while more := {pid for pid, of in parents.items() if of in family} - family:
             family |= more
         return family - {server.pid}
+
+
+def test_the_case_of_bad_rows_ends_with_none_left(tmp_path: Path) -> None:
+    """Of the real flights only the first 5,000 here, and less than a minute."""
+    case = subprocess.run(
+        [sys.executable, "bad_rows.py", "--rows=5000", "--hold=20"],
+        cwd=EXAMPLE,
+        env=os.environ | {"FLIGHTS_DATA": str(tmp_path), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert case.returncode == 0, case.stdout
+    for said in [
+        "OperationalError: database is locked",
+        "is tried again after 10 s. FileExistsError",
+        "Throttled by register_is_closed",
+        "✓ Rows quarantined: 5",
+        "✓ Dead letters open: 0",
+        "✓ Dead letters resolved: 5",
+    ]:
+        assert said in case.stdout
+    assert "DIFFERENT" not in case.stdout

@@ -8,7 +8,7 @@ from subprocess import CalledProcessError
 
 import pytest
 
-from tools import matrix, servers, soak
+from tools import kills, matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
 
 Capture = pytest.CaptureFixture[str]
@@ -174,3 +174,25 @@ class TestSoak:
             SystemExit, match=r"(?s)no soak with tea in its name:\n.*machine"
         ):
             soak.chosen(["tea"])
+
+    def test_names_what_could_not_be_measured(self) -> None:
+        soaked = soak.Soak(name="all", measure=lambda folder: {}, at_most={"a": 1})
+        assert soaked.complaints(soaked.run()) == [
+            "all: a is None, and at most 1 is allowed"
+        ]
+
+
+class TestKills:
+    def test_are_summed_up_over_all_kinds_of_run(self, tmp_path: Path) -> None:
+        report = tmp_path / "report.xml"
+        properties = "".join(
+            f'<testcase><properties><property name="tried" value="{tried}"/>'
+            f'<property name="bad" value="{bad}"/>'
+            f'<property name="seconds" value="{seconds}"/></properties></testcase>'
+            for tried, bad, seconds in [(300, 0, 61.5), (200, 1, 40.25)]
+        )
+        report.write_text(
+            f"<testsuites><testsuite>{properties}</testsuite></testsuites>"
+        )
+        found = {"kills": 500, "bad": 1, "longest_seconds": 61.5}
+        assert kills.figures(report) == found

@@ -8,6 +8,7 @@ with a plus between them what has both: `chaos+mariadb`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import subprocess
@@ -24,7 +25,7 @@ from typing import Any
 from tests import large
 from tests.chaos.child import measured
 from tests.servers import DATABASES, RESTARTABLE
-from tools import servers
+from tools import kills, servers
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ROOT / "build" / "soak.json"
@@ -49,9 +50,9 @@ class Soak:
     def complaints(self, found: Figures) -> list[str]:
         """Return a sentence for each figure that is too large."""
         return [
-            f"{self.name}: {name} is {found[name]}, and at most {limit} is allowed"
+            f"{self.name}: {name} is {found.get(name)}, and at most {limit} is allowed"
             for name, limit in self.at_most.items()
-            if found[name] > limit
+            if found.get(name, math.inf) > limit
         ]
 
 
@@ -161,6 +162,14 @@ SOAKS = [
         name="1 GB of CSV with newlines in its values",
         measure=lambda folder: large.measured(folder, megabytes=1000),
         at_most={"grown_mb": 15, "resumed_seconds": 0.2, "resumed_bytes": 200_000},
+    ),
+    *(
+        Soak(
+            name=f"workers killed at every point on {database}",
+            measure=partial(kills.measured, database),
+            at_most={"failed": 0, "bad": 0, "longest_seconds": 1200},
+        )
+        for database in DATABASES
     ),
 ]
 

@@ -24,6 +24,7 @@ FLIGHT_COLUMNS = (
     "arr_delay",
     "distance",
 )
+CHECKED_COLUMNS = (*FLIGHT_COLUMNS, "dep_time", "arr_time")
 
 
 def airline(row: Row) -> Airline:
@@ -65,6 +66,11 @@ def flight(row: Row) -> Flight:
         arrival_delay=_number(row["arr_delay"]),
         distance=int(row["distance"]),
     )
+
+
+def is_lost(row: Row) -> bool:
+    """Tell whether a flight left, and the file does not say that it arrived."""
+    return row["dep_time"] != MISSING and row["arr_time"] == MISSING
 
 
 def _departure(row: Row) -> datetime:

@@ -83,6 +83,11 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": DATA_DIR / "uploads"},
     },
+    # What the airlines owe for flights that were very late.
+    "claims": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "claims", "allow_overwrite": True},
+    },
 }
 STATIC_URL = "static/"
 

@@ -1,4 +1,4 @@
-"""Upkeep in Django's admin: the runs, to be looked up, and the way to the pages."""
+"""Upkeep in Django's admin: what is to be looked up, and the way to the pages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.http import HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from upkeep.databases import home
-from upkeep.runs.facts import parameters_in_words
+from upkeep.runs.dead_letters import DeadLetter
+from upkeep.runs.facts import parameters_in_words, payload_in_words
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
 from upkeep.runs.words import as_json, moment
@@ -32,19 +33,35 @@ if TYPE_CHECKING:
 SEE = "upkeep.view_run"
 
 
-def _moment(name: str) -> Callable[[Any, Run], str]:
+def _moment(name: str, model: type[Model] = Run) -> Callable[[Any, Any], str]:
     """Return what shows a moment in the form that it has on the pages."""
-    label = getattr(Run._meta.get_field(name), "verbose_name", name)
+    label = getattr(model._meta.get_field(name), "verbose_name", name)
 
     @admin.display(description=label, ordering=name, empty_value="-")
-    def column(admin: Any, run: Run) -> str:  # noqa: ARG001 - it is a method
-        return moment(getattr(run, name))
+    def column(admin: Any, row: Any) -> str:  # noqa: ARG001 - it is a method
+        return moment(getattr(row, name))
 
     return column
 
 
+class ToBeReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    """What a person can look at here, and change by its verbs alone."""
+
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(Run)
-class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class RunAdmin(ToBeReadOnly):
     """
     All runs that one may see. Nothing can be changed here.
 
@@ -57,8 +74,6 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     )
     list_filter = ("status",)
     search_fields = ("task",)
-    show_full_result_count = False
-    ordering = ("-pk",)
 
     # No cursor, which may be made of what is masked, and no token.
     fields = readonly_fields = (
@@ -121,14 +136,66 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         """Let nobody ask the address which secrets begin with an a."""
         return lookup.partition("__")[0] == "status"
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ToBeReadOnly):
+    """All dead letters that one may see. The pages are where one sees to them."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    list_display = (
+        *("number", "place", "item", "state"),
+        *("error_class", "created", "on_its_page"),
+    )
+    list_filter = ("state",)
+    list_select_related = ("run",)
+
+    fields = readonly_fields = (
+        *("place", "item", "payload_in_words", "on_its_page"),
+        *("error_class", "error_message", "attempts", "fingerprint"),
+        *("state", "obstacle", "owner", "note", "created", "settled", "traceback"),
+    )
+
+    created = _moment("created_at", DeadLetter)
+    settled = _moment("settled_at", DeadLetter)
+
+    @admin.display(description=_("dead letter"), ordering="pk")
+    def number(self, letter: DeadLetter) -> int:
+        """Return the number that the pages call it by."""
+        return letter.pk
+
+    @admin.display(description=_("of"))
+    def place(self, letter: DeadLetter) -> str:
+        """Return the task or the function that it is of."""
+        return letter.place
+
+    @admin.display(description=_("payload"))
+    def payload_in_words(self, letter: DeadLetter) -> SafeString:
+        """Return what was kept of the item or the call, as it was masked then."""
+        lines = payload_in_words(letter).items()
+        return format_html_join("", "<div>{}: {}</div>", lines)
+
+    @admin.display(description=_("page"))
+    def on_its_page(self, letter: DeadLetter) -> SafeString | str:
+        """Return the link to where one sees to it."""
+        url = _address("letter", letter.pk)
+        if url is None:
+            return self.get_empty_value_display()
+        return format_html('<a href="{}">{}</a>', url, _("Open"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        """Leave out those of runs whose task asks for more than one has."""
+        letters: QuerySet[DeadLetter] = super().get_queryset(request).using(home())
+        kept = Run.objects.using(home()).filter(_kept_from(request.user))
+        return letters.exclude(run__in=kept.order_by().values("pk"))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Let nobody ask the address which secrets begin with an a."""
+        return lookup.partition("__")[0] == "state"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has(request.user, SEE)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
 
 
 class TaskPages(Run):

@@ -14,7 +14,7 @@ class UpkeepConfig(AppConfig):
     def ready(self) -> None:
         from upkeep import checks  # noqa: F401 - registers itself
         from upkeep.dispatch import calls, enqueue, messages
-        from upkeep.execution import announcements
+        from upkeep.execution import announcements, mails
         from upkeep.execution.calls import call_again, keep
         from upkeep.port import port
         from upkeep.tasks import registry
@@ -23,6 +23,7 @@ class UpkeepConfig(AppConfig):
         port.run_now = enqueue.run_now
         port.announce = announcements.announce
         port.is_listened_to = announcements.is_listened_to
+        port.mail_of_error = mails.tell_of_error
         port.call_worker = messages.send
         port.check_queue = messages.check
         port.defers = messages.defers

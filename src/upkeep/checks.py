@@ -22,7 +22,7 @@ from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
 from upkeep.tasks import registry, uploads
 from upkeep.tasks.base import Job, Task
-from upkeep.tasks.methods import takes
+from upkeep.tasks.methods import is_lazy, takes
 
 UTC_NAME = "UTC"
 
@@ -76,6 +76,13 @@ def _is_callable(value: object) -> bool:
     return callable(value)
 
 
+def _takes_a_request(value: object) -> bool:
+    if not _is_callable(value):
+        return False
+    function: Any = import_string(value) if isinstance(value, str) else value
+    return takes(function, 1) and not is_lazy(function)
+
+
 def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
 
@@ -124,6 +131,12 @@ RULES = {
         must_be="a list of words, none of them empty",
         id="upkeep.E005",
         hint="Write ['password', 'iban'], for one.",
+    ),
+    "METADATA": Rule(
+        fits=_or_none(_takes_a_request),
+        must_be="a callable of the request, its dotted path, or None",
+        id="upkeep.E025",
+        hint="Write metadata(request), which returns a dict that fits in JSON.",
     ),
     "LOG_LINES": replace(LIMIT, id="upkeep.E021"),
     "RETENTION": DURATION_OR_NONE,

@@ -46,6 +46,9 @@ class Conf:
     MASKED: tuple[str, ...] = ("password", "secret", "token", "api_key")
     """Parameters with one of these in their name are shown as [FILTERED]."""
 
+    METADATA: Callable[..., object] | str | None = None
+    """What is attached to runs of pages: called with the request; or its path."""
+
     RETENTION: timedelta | None = None
     """How long runs that are over are kept, with all that is theirs; None: for ever."""
 

@@ -19,6 +19,8 @@ The errors of Upkeep, one tree under `UpkeepError`.
     ├── SwallowedError       `process` hid a database error that spoiled its chunk
     ├── TransactionEnded     `process` ended the transaction of its chunk
     ├── WorkerLost           an item ended one worker after the other
+    ├── InvalidUpdate        `process` changed what `updates` cannot save
+    ├── Conflict             a record was changed each time that it was worked on
     ├── Skip                 `process` wants its item to be passed over
     ├── MaskedError          stands for an error that might tell a secret
     └── LeaseLost            another worker has taken the run over
@@ -123,6 +125,23 @@ class TransactionEnded(UpkeepError):
 
 class WorkerLost(UpkeepError):
     """Several workers fell silent over the same item, one after the other."""
+
+
+class InvalidUpdate(UpkeepError):
+    """A task with `updates` changed something that could not be saved safely."""
+
+
+class Conflict(UpkeepError):
+    """Somebody else changed a record each time that a task worked on it."""
+
+    @classmethod
+    def over(cls, name: str, *, times: int) -> Conflict:
+        """Return the error of a record, with what else may be the reason."""
+        return cls(
+            f"{name} was changed by somebody else each of the {times} times that it "
+            "was worked on. If nobody does that, then process() saves it itself: with "
+            "updates, leave save() and update() out."
+        )
 
 
 class Skip(UpkeepError):

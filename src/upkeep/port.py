@@ -33,6 +33,9 @@ class Port:
     announce: Callable[[Event], object] = _nobody
     """Call the hooks and signals of a move that is committed."""
 
+    mail_of_error: Callable[[Run], object] = _nobody
+    """Send the mail that an error stopped a run, if the project wants it."""
+
     is_listened_to: Callable[[Run], bool] = _nobody  # type: ignore[assignment]
     """Tell whether anybody here wants to hear that the run came into its status."""
 

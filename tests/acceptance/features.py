@@ -106,9 +106,11 @@ STATEMENTS = [
         "execution/test_throttling.py::TestAsked::test_by_a_method_with_the_parameters",
         "execution/test_throttling.py::TestWaiting::"
         "test_it_is_interrupted_at_its_place_and_tells_why",
+        "testing/test_throttles.py::TestThrottled::"
+        "test_a_run_stops_before_its_first_item_and_says_why",
         ours=(
-            "The condition sees the parameters, tells why, and may be shared by "
-            "several tasks."
+            "The condition sees the parameters, tells why, may be shared by several "
+            "tasks, and a test can let it hold."
         ),
         heading="docs/how-to/throttle.md#A replica that is behind",
     ),
@@ -156,8 +158,9 @@ STATEMENTS = [
         "A21",
         "A task says which errors are reported and passed over.",
         "execution/test_policies.py::TestPassedOver::test_the_run_goes_on_behind_it",
-        ours="What is passed over counts as failed, and can be kept with its error.",
-        heading="docs/how-to/errors.md#Going on without it",
+        "execution/test_retrials.py::TestOutcomes::test_what_succeeds_is_resolved",
+        ours="It counts as failed, can be kept with its error, and be tried again.",
+        heading="docs/how-to/errors.md#Trying dead letters again",
     ),
     shown(
         "A22",
@@ -220,12 +223,15 @@ STATEMENTS = [
         ),
         heading="docs/how-to/collections.md#Records",
     ),
-    shown(
+    better(
         "B03",
         "Records are walked in batches that keep the conditions of the whole.",
         "tasks/collections/test_batches.py::TestWalk::"
         "test_a_batch_keeps_the_conditions_of_the_whole",
         "execution/test_kinds_of_walk.py::test_batches",
+        "execution/test_chunks.py::TestBatch::test_the_other_records_are_done",
+        ours="Of one that fails the bad records are found, and the others are done.",
+        heading="docs/how-to/errors.md#Rules",
     ),
     shown(
         "B04",

@@ -2,6 +2,7 @@
 
 from tests.acceptance.statements import (
     better,
+    decided_otherwise,
     no_counterpart,
     shown,
     to_come,
@@ -247,21 +248,27 @@ STATEMENTS = [
         "Who presses Run comes to a run that waits; metadata stay away where there "
         "are none.",
         "web/test_tasks.py::TestStart::test_leads_to_the_run",
+        "web/test_metadata.py::test_without_the_setting_there_is_none",
         "runs/test_why.py::TestWaiting::test_at_first_it_just_waits",
         "web/test_runs.py::TestFacts::test_have_the_metadata_where_there_are_any",
     ),
-    to_come(
+    shown(
         "UIR-02",
         "A setting says what a page attaches to the runs that it starts.",
+        "web/test_metadata.py::test_is_kept_shown_and_in_the_json",
         "web/test_runs.py::TestFacts::test_have_the_metadata_where_there_are_any",
-        area="metadata",
-        missing="`METADATA` is not built; what Python attaches is shown.",
     ),
-    to_come(
+    decided_otherwise(
         "UIR-03",
         "What it attaches may be any JSON.",
-        area="metadata",
-        missing="`METADATA` is not built, and `using(metadata=…)` takes a dict.",
+        "web/test_metadata.py::"
+        "test_is_stored_as_any_json_and_text_as_every_database_takes_it",
+        "web/test_metadata.py::"
+        "test_where_it_fails_the_run_starts_without_and_that_is_told",
+        ours=(
+            "It is a dict of any JSON, in which a task finds things by name and names "
+            "are masked."
+        ),
     ),
     shown(
         "UIR-04",

@@ -294,11 +294,14 @@ STATEMENTS = [
         "execution/test_policies.py::TestPassedOver::"
         "test_an_error_that_is_reported_is_logged_as_one",
         "execution/test_policies.py::TestDeadLetters::test_keep_what_and_why",
+        "execution/test_retrials.py::TestOutcomes::test_what_succeeds_is_resolved",
+        "execution/test_bad_rows.py::test_troubles_pass_and_137_bad_rows_are_mended_"
+        "and_tried_until_none_is_left",
         ours=(
-            "What is passed over counts as failed and not as done, and can be kept and "
-            "limited."
+            "What is passed over counts as failed, can be limited, and is kept to be "
+            "tried again."
         ),
-        heading="docs/how-to/errors.md#Going on without it",
+        heading="docs/how-to/errors.md#Trying dead letters again",
     ),
     better(
         "H13",
@@ -336,6 +339,7 @@ STATEMENTS = [
         "test_a_long_wait_gives_the_worker_back_and_keeps_the_count",
         "execution/test_failures.py::TestPassing::"
         "test_an_error_that_the_server_says_to_try_again",
+        "execution/test_retrials.py::TestOutcomes::test_what_succeeds_is_resolved",
         ours=(
             "A task says what to try again, how often and when; what passes by itself "
             "is tried unasked."
@@ -370,9 +374,12 @@ STATEMENTS = [
         "test_an_exit_that_nobody_asked_for_is_an_error_of_the_task",
         "integration/test_kill.py::"
         "test_each_effect_happens_once_wherever_the_worker_is_killed",
+        "integration/test_poison.py::"
+        "test_it_is_kept_where_a_rule_says_so_and_the_run_goes_on",
+        "integration/test_poison.py::test_it_stops_the_run_where_none_does",
         ours=(
-            "An exit stops it as errored, and if the worker is dead the next one goes "
-            "on."
+            "An exit stops it as errored; behind a dead worker the next goes on, and "
+            "an item that ends each is found."
         ),
         heading="README.md#What it promises",
     ),

@@ -253,7 +253,8 @@ STATEMENTS = [
         "A run can be paused and cancelled from code, though that is nobody's to use.",
         "runs/test_status.py::TestWish::test_is_granted_or_refused",
         "runs/test_status.py::TestMove::test_is_told_with_who_and_why",
-        ours="The verbs of a run are public, and take who wants it and why.",
+        "runs/test_sources.py::test_code_that_says_nothing_else_is_python",
+        ours="Its verbs are public, and the story tells who, why and from where.",
         heading="docs/reference.md#Runs",
     ),
     better(
@@ -430,12 +431,15 @@ STATEMENTS = [
         ),
         heading="docs/reference.md#Pages",
     ),
-    to_come(
+    better(
         "O07",
         "A setting says what a page attaches to the runs that it starts.",
-        "web/test_runs.py::TestFacts::test_have_the_metadata_where_there_are_any",
-        area="metadata",
-        missing="`METADATA` is not built; who asked is kept.",
+        "web/test_metadata.py::test_is_kept_shown_and_in_the_json",
+        "web/test_metadata.py::test_what_is_secret_by_name_is_not_kept",
+        "web/test_metadata.py::"
+        "test_where_it_fails_the_run_starts_without_and_that_is_told",
+        ours="Who asked is kept anyway, secrets are not, and a failure stops no start.",
+        heading="docs/how-to/parameters.md#What is attached to a run",
     ),
     better(
         "O08",

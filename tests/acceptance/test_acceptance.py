@@ -39,13 +39,13 @@ MAP = [
 # Change a number here only with the map. What is still to come can only become less.
 COUNTS = {
     State.SHOWN: 267,
-    State.BETTER: 80,
-    State.DECIDED_OTHERWISE: 27,
-    State.TO_COME: 19,
+    State.BETTER: 82,
+    State.DECIDED_OTHERWISE: 28,
+    State.TO_COME: 16,
     State.NO_COUNTERPART: 15,
 }
 
-AREAS = {"downloads", "generator", "metadata", "staleness"}
+AREAS = {"downloads", "generator", "staleness"}
 
 # What a line of each state has to say beside its law.
 SAYS: dict[State, set[str]] = {

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
@@ -18,6 +19,7 @@ from playwright.sync_api import Page
 
 from tests.registering import registered
 from upkeep.execution.claim import Claim
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
@@ -34,7 +36,7 @@ with registered(alone=True):
     TASKS = dict(registry._classes)
 
 SEE = ("view_run",)
-ALL = ("view_run", "run_task", "control_run")
+ALL = ("view_run", "run_task", "control_run", "handle_deadletter")
 
 TRACEBACK = """\
 Traceback (most recent call last):
@@ -290,21 +292,139 @@ def with_result() -> str:
     return page_of(run)
 
 
+LETTERS: list[dict[str, Any]] = [
+    {
+        "item": "shop.Article {}",
+        "payload": {"$model": "shop.article", "pk": 4711},
+        "error_class": "decimal.InvalidOperation",
+        "error_message": "[<class 'decimal.ConversionSyntax'>]",
+        "fingerprint": "1a",
+    },
+    {
+        "item": "line {}",
+        "payload": {"number": "A-10733", "price": "12,5", "currency": ""},
+        "error_class": "builtins.KeyError",
+        "error_message": "'currency'",
+        "fingerprint": "2b",
+        "note": "The supplier sends a new list on Monday.",
+        "attempts": 4,
+    },
+    {
+        "item": "shop.Article {}",
+        "error_class": "shop.suppliers.Unlisted",
+        "error_message": f"No price in {'lists/' * 20}2024.csv",
+        "fingerprint": "3c",
+    },
+]
+
+
+def run_with_letters(number: int = 23, status: Status = Status.SUCCEEDED) -> Run:
+    """Return a run with dead letters of three causes, some of them seen to."""
+    run = run_in(status, failed=number, skipped=1_204)
+    ada = User.objects.get(username="ada")
+    for n in range(number):
+        fields: dict[str, Any] = LETTERS[n % 3] | {
+            "created_at": ago(minutes=number - n),
+            "traceback": TRACEBACK,
+        }
+        fields["item"] = fields["item"].format(4711 + n)
+        run.dead_letters.create(**fields, owner=ada if n % 3 == 1 else None)
+    some = run.dead_letters.order_by("pk")
+    some[:2].discard("They are test articles.", by="grace")
+    some[2:5].retry(by="ada", rate=0.5)
+    return run
+
+
 def with_dead_letters() -> str:
-    run = run_in(Status.RUNNING, failed=23, skipped=1_204)
-    errors = [
-        ("decimal.InvalidOperation", "[<class 'decimal.ConversionSyntax'>]"),
-        ("builtins.KeyError", "'currency'"),
-        ("shop.suppliers.Unlisted", f"No price in {'lists/' * 20}2024.csv"),
-    ]
-    for number in range(23):
-        error_class, message = errors[number % 3]
-        run.dead_letters.create(
-            item=f"shop.Article {4711 + number}",
-            error_class=error_class,
-            error_message=message,
+    return page_of(run_with_letters(status=Status.RUNNING))
+
+
+def letters(number: int = 23, **query: str) -> Callable[[], str]:
+    def make() -> str:
+        run = run_with_letters(number)
+        return reverse("upkeep:run-letters", args=[run.pk]) + (
+            f"?{urlencode(query)}" if query else ""
         )
-    return page_of(run)
+
+    return make
+
+
+def no_letters() -> str:
+    return reverse("upkeep:run-letters", args=[run_in(Status.SUCCEEDED).pk])
+
+
+def discard_without_a_reason(page: Page) -> None:
+    page.get_by_role("checkbox", name="Article").first.check()
+    page.get_by_label("Note").fill("Ask before the second half.")
+    press(page, "Discard")
+
+
+def take_some(page: Page) -> None:
+    page.get_by_role("checkbox", name="line").first.check()
+    press(page, "Assign to me")
+
+
+def retry_all(page: Page) -> None:
+    page.get_by_label("All that are open").check()
+    page.get_by_label("Items a second").fill("2.5")
+    press(page, "Retry")
+
+
+def press(page: Page, name: str) -> None:
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
+
+
+def one_letter(place: int) -> Callable[[], str]:
+    def make() -> str:
+        letter = run_with_letters().dead_letters.order_by("pk")[place]
+        return reverse("upkeep:letter", args=[letter.pk])
+
+    return make
+
+
+CALL = "shop.payments.charge_card"
+
+
+def kept_call(**fields: Any) -> DeadLetter:
+    fields = {
+        "item": "charge_card(order=4711, amount=12.5)",
+        "payload": {"args": [4711], "kwargs": {"amount": 12.5}},
+        "error_class": "shop.payments.PaymentError",
+        "error_message": "The bank says: try again later.",
+    } | fields
+    return DeadLetter.objects.create(call=CALL, traceback=TRACEBACK, **fields)
+
+
+def kept_calls() -> str:
+    for order in range(4711, 4715):
+        kept_call(item=f"charge_card(order={order}, amount=12.5)")
+    return reverse("upkeep:call-letters", args=[CALL])
+
+
+def call_with_obstacle() -> str:
+    letter = kept_call(
+        payload={"args": [4711], "kwargs": {"card": "[FILTERED]"}},
+        obstacle="Its argument card is masked, so it was not kept.",
+    )
+    return reverse("upkeep:letter", args=[letter.pk])
+
+
+def all_letters() -> str:
+    run_with_letters()
+    run_with_letters(7)
+    kept_calls()
+    return reverse("upkeep:letter-list")
+
+
+def tasks_with_letters() -> str:
+    all_letters()
+    return reverse("upkeep:task-list")
+
+
+def retrial() -> str:
+    run_with_letters()
+    return page_of(Run.objects.get(parent__isnull=False))
 
 
 def throttled() -> str:
@@ -391,6 +511,12 @@ def admin_list() -> str:
     return reverse("admin:upkeep_run_changelist")
 
 
+def admin_list_of_letters() -> str:
+    run_with_letters()
+    kept_calls()
+    return reverse("admin:upkeep_deadletter_changelist")
+
+
 def see_the_progress(page: Page) -> None:
     """Wait until the run is there: a page that shows nothing has no fault, either."""
     page.get_by_role("progressbar").wait_for()
@@ -405,6 +531,7 @@ STATES = [
     State(name="tasks-none", make=lambda: reverse("upkeep:task-list"), has_tasks=False),
     State(name="tasks-new", make=lambda: reverse("upkeep:task-list")),
     State(name="tasks-full", make=full_list),
+    State(name="tasks-letters", make=tasks_with_letters),
     State(name="tasks-found", make=task_list, act=search("articles")),
     State(name="tasks-not_found", make=task_list, act=search("gallimaufry")),
     State(name="task-never_run", make=never_run),
@@ -424,6 +551,31 @@ STATES = [
     State(name="run-result", make=with_result),
     State(name="run-throttled", make=throttled),
     State(name="run-dead_letters", make=with_dead_letters),
+    State(name="run-retrial", make=retrial),
+    State(name="letters-open", make=letters()),
+    State(name="letters-none", make=no_letters),
+    State(name="letters-retrying", make=letters(state="retrying")),
+    State(name="letters-discarded", make=letters(state="discarded")),
+    State(name="letters-of_a_cause", make=letters(cause="2b")),
+    State(name="letters-many", make=letters(61)),
+    State(
+        name="letters-no_reason",
+        make=letters(),
+        act=discard_without_a_reason,
+        status=422,
+    ),
+    State(name="letters-taken", make=letters(), act=take_some),
+    State(name="letters-retried", make=letters(), act=retry_all),
+    State(name="letters-may_not_handle", make=letters(), may=SEE),
+    State(name="letters-of_calls", make=kept_calls),
+    State(name="letters-all", make=all_letters),
+    State(name="letters-all_none", make=lambda: reverse("upkeep:letter-list")),
+    State(name="letter-record", make=one_letter(8)),
+    State(name="letter-row", make=one_letter(7)),
+    State(name="letter-retrying", make=one_letter(3)),
+    State(name="letter-traceback", make=one_letter(7), act=open_traceback),
+    State(name="letter-may_not_handle", make=one_letter(7), may=SEE),
+    State(name="letter-obstacle", make=call_with_obstacle),
     State(name="run-parameters", make=with_parameters),
     State(name="run-unknown_total", make=unknown_total),
     State(name="run-no_worker", make=no_worker),
@@ -435,5 +587,11 @@ STATES = [
     State(name="refusal-403", make=forbidden, may=(), status=403),
     State(name="refusal-404", make=no_such_run, status=404),
     State(name="admin-runs", make=admin_list, is_staff=True, is_ours=False),
+    State(
+        name="admin-letters",
+        make=admin_list_of_letters,
+        is_staff=True,
+        is_ours=False,
+    ),
     State(name="host-progress", make=host_page, act=see_the_progress),
 ]

@@ -41,7 +41,10 @@ def test_a_page_has_no_fault(state: State, open_window: Open, server: str) -> No
 # A window of 1,280 px at a zoom of 400 %.
 NARROWEST = 320
 
-CROWDED = {"tasks-full", "task-form", "task-source", "run-traceback", "run-long_log"}
+CROWDED = {
+    *("tasks-full", "task-form", "task-source", "run-traceback", "run-long_log"),
+    *("run-dead_letters", "letters-open", "letters-all", "letter-traceback"),
+}
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])

@@ -18,6 +18,7 @@ from upkeep.execution import chunks
 from upkeep.execution.claim import Claim
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
+from upkeep.testing import run_inline
 
 Known = Callable[[Any], Any]
 
@@ -99,6 +100,10 @@ class TestBlock:
         # What the bad item said before it failed is of use.
         assert log_of(run) == [f"Item {pk} was 0" for pk in range(1, 21)]
 
+    def test_is_not_counted_for_a_run_that_is_to_stop(self, trial: Any) -> None:
+        run = run_inline(trial, stop_after=9)
+        assert (run.done, run.failed) == (9, 1)
+
     def test_costs_no_time_of_the_chunk(self, trial: Any) -> None:
         trial.bad, trial.lasts = set(range(1, 21, 2)), chunks.BLOCK / 4
         assert commits_of(trial.run_now) == 1
@@ -152,11 +157,10 @@ def resume_once(run: Run) -> None:
 class TestBatch:
     """A batch that fails is halved, until the records are found that do."""
 
-    @pytest.fixture(params=[True, False], ids=["atomic", "not atomic"])
-    def batches(self, request: pytest.FixtureRequest, known: Known) -> Any:
+    @pytest.fixture
+    def batches(self, known: Known) -> Any:
         @known
         class Trial(Task):
-            atomic = request.param
             on_error = [Quarantine(ValueError)]
             bad = {MIDDLE}
             error: Exception = ValueError("bad")
@@ -205,8 +209,7 @@ class TestBatch:
         batches.bad = set()
         run = resume(run)
         assert (run.status, run.done) == (Status.SUCCEEDED, 3)
-        if batches.atomic:
-            assert effects() == once(*range(1, 21))
+        assert effects() == once(*range(1, 21))
 
     def test_what_only_the_record_shows_is_settled_too(self, batches: Any) -> None:
         """The error of the batch has a rule, that of its record has none."""
@@ -222,8 +225,7 @@ class TestBatch:
         run = batches.run_now()
         assert (run.status, run.done, run.failed) == (Status.ERRORED, 1, 0)
         assert run.error_class == "builtins.KeyError"
-        if batches.atomic:
-            assert effects() == once(*range(1, 9))
+        assert effects() == once(*range(1, 9))
 
     def test_a_part_that_wants_to_be_skipped_is_no_failure(self, batches: Any) -> None:
         process = batches.process

@@ -118,3 +118,63 @@ def test_a_percent_sign_is_one(ada: User, known: Known) -> None:
     Trial.using(by=ada).run_now()
     assert "100 %(done)s" in mail.outbox[0].body
     assert Run.objects.count() == 1
+
+
+class TestNotify:
+    """A task may tell who asked in a way of its own."""
+
+    @pytest.fixture
+    def failing(self, known: Known, ada: User) -> Any:
+        @known
+        class Failing(Job):
+            told: list[Any] = []
+
+            def perform(self) -> None:
+                raise ValueError("No.")
+
+            def notify(self, error: BaseException | None) -> None:
+                assert self.run is not None
+                self.told.append((self.run.requested_by, str(error)))
+
+        return Failing.using(by=ada)
+
+    def test_instead_of_the_mail(self, failing: Any, ada: User) -> None:
+        failing.run_now()
+        assert failing.task.told == [(ada, "No.")]
+        assert mail.outbox == []
+
+    def test_where_the_project_wants_no_mails_too(
+        self, failing: Any, ada: User, settings: Settings
+    ) -> None:
+        settings.UPKEEP = {}
+        failing.run_now()
+        assert failing.task.told == [(ada, "No.")]
+
+    def test_beside_the_mail(
+        self, failing: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def notify(self: Job, error: BaseException | None) -> None:
+            Job.notify(self, error)
+
+        monkeypatch.setattr(failing.task, "notify", notify)
+        failing.run_now()
+        assert len(mail.outbox) == 1
+
+    def test_that_fails_is_reported_and_changes_nothing(
+        self,
+        failing: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def notify(self: Job, error: BaseException | None) -> None:
+            raise RuntimeError("The chat is down.")
+
+        monkeypatch.setattr(failing.task, "notify", notify)
+        run = failing.run_now()
+        assert run.status == Status.ERRORED
+        assert f"notify() of run {run.pk}" in caplog.text
+
+    def test_is_heard_of_errors_alone(self, failing: Any) -> None:
+        failing.task.perform = lambda self: None
+        failing.run_now()
+        assert failing.task.told == []

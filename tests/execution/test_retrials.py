@@ -329,7 +329,7 @@ class TestRecords:
                 super().process(item)
 
         parent = Trial.run_now()
-        Item.objects.filter(pk=7).delete()
+        parent.dead_letters.update(payload=None)
         run = retried(parent)
         assert counts(run) == (Status.SUCCEEDED, 0, 1, 0)
         assert effects() == {}
@@ -731,3 +731,34 @@ class TestRate:
         executor.execute(run.pk, run.lease_token)
         run.refresh_from_db()
         assert (run.status, run.done) == (Status.PAUSED, 1)
+
+
+def test_a_letter_outlives_the_run_that_was_to_retry_it(
+    faulty: Callable[..., Any],
+) -> None:
+    parent = faulty(3, 7).run_now()
+    (retrial,) = parent.dead_letters.retry()
+    Run.objects.filter(pk=retrial.pk).delete()  # by hand
+    assert states(parent) == [OPEN] * 2
+    assert len(parent.dead_letters.retry()) == 1
+
+
+def test_an_item_that_holds_itself_can_be_retried(known: Known) -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    mended: list[bool] = []
+
+    @known
+    class Trial(Task):
+        on_error = [Quarantine(ValueError)]
+
+        def collection(self) -> Any:
+            return [1, cycle, 2]
+
+        def process(self, item: Any) -> None:
+            if item is cycle and not mended:
+                raise ValueError("bad")
+
+    parent = Trial.run_now()
+    mended.append(True)
+    assert counts(retried(parent)) == (Status.SUCCEEDED, 1, 0, 0)

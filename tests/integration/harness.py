@@ -23,12 +23,14 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, connections
 from django_tasks_db.management.commands.db_worker import Worker
-from django_tasks_db.models import DBTaskResult
+from django_tasks_db.models import DBTaskResult, get_date_max
 
-from tests.testapp.models import Effect, Item
+from tests.testapp.ledger import ledger
+from tests.testapp.models import Call, Country, Effect, Item
+from upkeep.databases import Now
 from upkeep.dispatch.recovery import sweep
-from upkeep.models import Queue, Run
-from upkeep.runs.status import Status
+from upkeep.models import Event, Queue, Run
+from upkeep.runs.status import ENDED, Status
 
 PATIENCE = 30.0  # seconds, for what takes a fraction of one
 
@@ -71,6 +73,18 @@ def has_ended(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
+
+
+def exit_code(pid: int) -> int | None:
+    """Wait for a child and return how it ended, -9 for SIGKILL; None if it has not."""
+    status = None
+
+    def ended() -> bool:
+        nonlocal status
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+        return reaped == pid
+
+    return os.waitstatus_to_exitcode(status or 0) if wait_until(ended) else None
 
 
 @contextmanager
@@ -117,6 +131,14 @@ class Tripwire:
     at: int | None = None
     act: Callable[[], None] = lambda: None
     points: list[Point] = field(default_factory=list)
+    is_deaf: bool = False
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Do not count what is said inside, since it is not a worker that says it."""
+        self.is_deaf = True
+        yield
+        self.is_deaf = False
 
     def install(self) -> None:
         """Listen to the connection of this thread."""
@@ -143,6 +165,8 @@ class Tripwire:
         return wrapped
 
     def _reach(self, name: str) -> None:
+        if self.is_deaf:
+            return
         number = len(self.points) + 1
         self.points.append(Point(number, name, connection.in_atomic_block))
         if len(self.points) == self.at:
@@ -150,18 +174,23 @@ class Tripwire:
 
 
 def points_of_unbroken_run(
-    run: Run, notes: Path, *, faults_of: Callable[[Run], list[str]] | None = None
+    run: Run,
+    notes: Path,
+    *,
+    work: Callable[[Tripwire], None] | None = None,
+    faults_of: Callable[[Run], list[str]] | None = None,
 ) -> list[Point]:
     """Have a worker do a run without a fault, and return the points it passed."""
 
-    def work() -> None:
+    def work_and_note() -> None:
         tripwire = Tripwire()
-        work_off_queue(tripwire)
+        (work or work_off_queue)(tripwire)
         notes.write_text(json.dumps(tripwire.points))
 
-    with process(work) as pid:
+    with process(work_and_note) as pid:
         assert wait_until(lambda: has_ended(pid))
-    assert (faults_of or faults)(run) == []
+    found = (faults_of or faults)(run)
+    assert found == [], found
     return [Point(*point) for point in json.loads(notes.read_text())]
 
 
@@ -204,10 +233,56 @@ def worker(*, interval: float, batch: bool = False) -> Worker:
 def rescue() -> None:
     """Be a watcher and a worker, until no run is active; no human is asked."""
     while Run.objects.active().exists():
+        sweep_and_work()
+
+
+def sweep_and_work() -> None:
+    """Be a watcher and a worker for a moment."""
+    sweep()
+    with suppress(SystemExit, DatabaseError):
+        work_off_queue()
+    time.sleep(0.02)
+
+
+def tell_what_is_left() -> None:
+    """Be a watcher until nothing is left to tell of what was done to runs."""
+    deadline = time.monotonic() + 2
+    while Event.objects.filter(announce_at__isnull=False).exists():
         sweep()
+        if time.monotonic() > deadline:
+            return
+
+
+def look_after(work: Callable[[], None], tripwire: Tripwire | None = None) -> None:
+    """Have work done until all is over for good, and see to what runs wait for."""
+    tripwire = tripwire or Tripwire()
+    while is_any_to_go_on(tripwire):
         with suppress(SystemExit, DatabaseError):
-            work_off_queue()
-        time.sleep(0.02)
+            work()
+            with tripwire.deaf():
+                pass_time()
+                resume_all()
+        time.sleep(0.005)
+
+
+def is_any_to_go_on(tripwire: Tripwire) -> bool:
+    with tripwire.deaf():
+        return Run.objects.exclude(status__in=ENDED - {Status.ERRORED}).exists()
+
+
+def pass_time() -> None:
+    """Let everything be due that waits for its moment."""
+    waiting = Run.objects.filter(run_after__gt=Now())
+    waiting.update(run_after=Now(), resend_at=Now())
+    DBTaskResult.objects.update(run_after=get_date_max())
+
+
+def resume_all() -> None:
+    """Be the person who mends what runs have stopped at, and resumes them."""
+    for run in Run.objects.filter(status__in=[Status.PAUSED, Status.ERRORED]):
+        if run.status == Status.ERRORED:
+            Country.objects.get_or_create(code="mended")
+        run.resume(by="ada")
 
 
 # What must be true in the end
@@ -219,8 +294,10 @@ def clear() -> None:
     # Else the worker would say less to its database than the one that was counted.
     Queue.objects.all().delete()
     DBTaskResult.objects.all().delete()
-    Effect.objects.all().delete()
+    for model in (Effect, Call, Country):
+        model._default_manager.all().delete()
     Item.objects.update(n=0)
+    ledger.clear()
 
 
 def faults(run: Run) -> list[str]:

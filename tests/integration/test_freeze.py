@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,14 +32,16 @@ from tests.integration.harness import (
     wait_until,
     work_off_queue,
 )
+from tests.integration.kinds import KINDS, Kind
 from tests.testapp.maintenance import CountUpInChunks
-from tests.testapp.models import Item
+from tests.testapp.models import Call, Item
+from upkeep import Job
 from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
 from upkeep.execution import claim
 from upkeep.execution.claim import Claim
-from upkeep.models import Run
+from upkeep.models import Event, Run
 from upkeep.runs.status import Status
 
 pytestmark = [
@@ -43,8 +50,17 @@ pytestmark = [
 ]
 
 POINTS = 12  # of each series
+POINTS_OF_FAILING = 4
 
 Waking = Callable[[int, int, Run], None]
+
+HOOKS = {
+    Status.RUNNING: "after_start",
+    Status.PAUSED: "after_pause",
+    Status.INTERRUPTED: "after_interrupt",
+    Status.SUCCEEDED: "after_complete",
+    Status.ERRORED: "after_error",
+}
 
 
 # The points
@@ -75,13 +91,27 @@ def while_claimed(points: list[Point]) -> list[Point]:
     return [point for point in points if claimed <= point.number < moves[-1]]
 
 
+def without_queue(points: list[Point]) -> list[Point]:
+    """Leave out where the queue's own worker speaks: what it locks, we do not know."""
+    ours, is_ours = [], True
+    for point in points:
+        if point.name.startswith("before UPDATE django_tasks_database_dbtaskresult"):
+            is_ours = False
+        elif point.name.startswith("before SELECT upkeep_run.id, upkeep_run.backend"):
+            is_ours = True
+        ours += [point] * is_ours
+    return ours
+
+
 def is_in_gap(point: Point) -> bool:
-    inside = ("after BEGIN IMMEDIATE", "before _commit")
-    return not point.in_transaction and point.name not in inside
+    """Tell whether the worker has no transaction open, by itself or by SQLite."""
+    # An INSERT of one row is over only when its key has been fetched.
+    inside = ("after BEGIN IMMEDIATE", "before _commit", "after INSERT")
+    return not point.in_transaction and not point.name.startswith(inside)
 
 
-def spread(points: list[Point]) -> list[Point]:
-    return points[:: max(1, len(points) // POINTS)]
+def spread(points: list[Point], number: int = POINTS) -> list[Point]:
+    return points[:: max(1, len(points) // number)]
 
 
 # The series
@@ -126,6 +156,83 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(
     assert wrong == []
 
 
+# With items that fail
+
+FAILING = [kind for kind in KINDS if kind.tries and not issubclass(kind.task, Job)]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a worker that froze has told, and what of its moves is left to tell."""
+
+    told: Counter[str]
+    moves: Counter[str]
+
+    @classmethod
+    def by(cls, pid: int, run: Run) -> Said:
+        """Look at what a frozen worker has done so far."""
+        calls = Call.objects.filter(process=pid).values_list("name", flat=True)
+        untold = run.events.filter(kind=Event.Kind.MOVE, announce_at__isnull=False)
+        moves = [HOOKS.get(Status(event.status), "") for event in untold]
+        return cls(Counter(calls), Counter(moves))
+
+    def faults(self, now: Said) -> list[str]:
+        """Return what a worker has told since that was no move of its own."""
+        strange = now.told - self.told - self.moves
+        return [f"who woke up called {dict(strange)}"] if strange else []
+
+
+def freeze_failing_at(point: Point, kind: Kind, wake: Waking) -> list[str]:
+    """Let a worker of a run whose items fail freeze, be replaced, and wake."""
+    clear()
+    run = kind.begin()
+    with process(partial(kind.work, Tripwire(point.number, freeze))) as frozen:
+        assert wait_until(lambda: is_frozen(frozen))
+        before = Said.by(frozen, run)
+        with process(kind.rescue) as rescuer:
+            wake(frozen, rescuer, run)
+            wait_until(lambda: has_ended(frozen), timeout=10)
+    found = kind.faults(run)
+    # One that wakes sooner may take the run up again, with a claim of its own.
+    if wake is wake_after:
+        found += before.faults(Said.by(frozen, run))
+    return [f"{point}: {fault}" for fault in found]
+
+
+@pytest.mark.usefixtures("ledger_of_begun")
+@pytest.mark.parametrize("wake", [wake_after, wake_during])
+@pytest.mark.parametrize("kind", FAILING, ids=lambda kind: kind.name)
+def test_what_a_worker_that_wakes_says_of_items_that_fail_does_not_count(
+    items: list[Item],
+    tmp_path: Path,
+    every_point: bool,
+    database_name: str,
+    tell_tried: Callable[..., None],
+    kind: Kind,
+    wake: Waking,
+) -> None:
+    begun = time.monotonic()
+    points = points_of_unbroken_run(
+        kind.begin(),
+        tmp_path / "points",
+        work=kind.work,
+        faults_of=kind.faults_unbroken,
+    )
+    held = without_queue(while_claimed(points))
+    if database_name == "sqlite":
+        held = [point for point in held if is_in_gap(point)]
+    tried = spread(held, 10 * POINTS if every_point else POINTS_OF_FAILING)
+    wrong = [found for each in tried if (found := freeze_failing_at(each, kind, wake))]
+    tell_tried(
+        f"{kind.name}, {wake.__name__}",
+        tried=len(tried),
+        points=len(held),
+        bad=len(wrong),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    assert wrong == []
+
+
 # The protections, taken away
 
 
@@ -154,6 +261,45 @@ def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
     gaps = [point for point in points if is_in_gap(point)]
     with no_fence():
         assert any(freeze_at(point, wake_after) for point in gaps)
+
+
+@pytest.mark.usefixtures("ledger_of_begun")
+def test_without_the_fence_a_worker_that_wakes_keeps_dead_letters_again(
+    items: list[Item], tmp_path: Path
+) -> None:
+    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    with no_fence():  # Without it a worker says less to its database.
+        points = points_of_unbroken_run(
+            kind.begin(),
+            tmp_path / "points",
+            work=kind.work,
+            faults_of=kind.faults_unbroken,
+        )
+        gaps = [point for point in while_claimed(points) if is_in_gap(point)]
+        found = (freeze_failing_at(point, kind, wake_after) for point in spread(gaps))
+        assert any(
+            "the dead letters are" in each for each in chain.from_iterable(found)
+        )
+
+
+@pytest.mark.usefixtures("ledger_of_begun")
+def test_where_a_hook_is_called_before_its_move_a_worker_that_wakes_calls_it(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Claim.end
+
+    def call_and_end(self: Claim, *args: Any, **changes: Any) -> None:
+        self.run.task_class().after_complete()
+        end(self, *args, **changes)
+
+    monkeypatch.setattr(Claim, "end", call_and_end)
+    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    points = points_of_unbroken_run(
+        kind.begin(), tmp_path / "points", work=kind.work, faults_of=lambda _run: []
+    )
+    calls = [p for p in points if p.name.startswith("before INSERT INTO testapp_call")]
+    found = freeze_failing_at(calls[1], kind, wake_after)
+    assert [each for each in found if "who woke up called" in each]
 
 
 def test_without_eviction_the_next_worker_is_held_up(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -19,14 +18,14 @@ from tests.integration.harness import (
     points_of_unbroken_run,
     process,
     rescue,
+    tell_what_is_left,
     wait_until,
     work_off_queue,
 )
 from tests.testapp.maintenance import CountUpAndTell
 from tests.testapp.models import Item
 from upkeep.dispatch import recovery
-from upkeep.dispatch.recovery import sweep
-from upkeep.models import Event, Run
+from upkeep.models import Run
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -40,11 +39,7 @@ NOTED = "after INSERT INTO upkeep_event"
 def rescue_and_tell() -> None:
     """Be a watcher and a worker until no run is active and nothing is left to tell."""
     rescue()
-    deadline = time.monotonic() + 2
-    while Event.objects.filter(announce_at__isnull=False).exists():
-        sweep()
-        if time.monotonic() > deadline:
-            return
+    tell_what_is_left()
 
 
 def untold(run: Run) -> list[str]:

@@ -2,88 +2,173 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 
 from tests.integration.harness import (
+    Point,
     Tripwire,
     clear,
     die,
-    faults,
+    exit_code,
     has_ended,
     points_of_unbroken_run,
     process,
-    rescue,
     wait_until,
-    work_off_queue,
 )
-from tests.testapp.maintenance import CountUpInChunks, CountUpWithRules
-from tests.testapp.models import Effect, Item
-from upkeep import Task
-from upkeep.models import DeadLetter, Run
+from tests.integration.kinds import KINDS, Kind
+from tests.testapp.models import Item
+from upkeep.execution import announcements, executor, settlement
+from upkeep.execution.executor import Executor
+from upkeep.execution.failures import trustworthy
+from upkeep.execution.settlement import PassedOver, Settlement
+from upkeep.models import Event, Run
 from upkeep.runs.status import Status
+from upkeep.tasks.policies import PassOver, Rule
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("short_leases", "known_chunks"),
+    pytest.mark.usefixtures("short_leases", "known_chunks", "ledger_of_begun"),
 ]
 
 
-# Of a task whose items fail so many points are passed over: it has several hundred.
-STEP = 17
+def faults_when_killed(kind: Kind, point: Point) -> list[str]:
+    """Return what is wrong with a run whose worker was killed at a point."""
+    clear()
+    run = kind.begin()
+    with process(partial(kind.work, Tripwire(point.number, die))) as pid:
+        is_killed = exit_code(pid) == -signal.SIGKILL
+    found = [] if is_killed else ["the worker never came there"]
+    found += kind.faults_meanwhile(run)
+    with process(kind.rescue) as pid:
+        wait_until(lambda: has_ended(pid))
+    return [f"{point}: {fault}" for fault in [*found, *kind.faults(run)]]
 
 
-def faults_with_rules(run: Run) -> list[str]:
-    """Return what is wrong with a run some of whose items fail, and are dealt with."""
-    run.refresh_from_db()
-    counts = {"done": run.done, "failed": run.failed, "skipped": run.skipped}
-    found = [] if run.status == Status.SUCCEEDED else [f"{run.status}: {run.reason}"]
-    if counts != {"done": 27, "failed": 1, "skipped": 2}:
-        found.append(f"the run counts {counts}")
-    if (effects := Counter(Effect.objects.values_list("item", flat=True))) != Counter(
-        set(range(1, 31)) - {5, 13, 20}
-    ):
-        found.append(f"the ledger has {effects}")
-    letters = list(DeadLetter.objects.values_list("run", "item"))
-    if letters != [(run.pk, "testapp.Item 5")]:
-        found.append(f"the dead letters are {letters}")
-    return found
-
-
-@pytest.mark.parametrize(
-    ("task", "faults_of", "step"),
-    [(CountUpInChunks, faults, 1), (CountUpWithRules, faults_with_rules, STEP)],
-    ids=["all go well", "some fail"],
-)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_each_effect_happens_once_wherever_the_worker_is_killed(
     items: list[Item],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    database_name: str,
-    task: type[Task],
-    faults_of: Callable[[Run], list[str]],
-    step: int,
+    every_point: bool,
+    tell_tried: Callable[..., None],
+    kind: Kind,
 ) -> None:
+    begun = time.monotonic()
     points = points_of_unbroken_run(
-        task.enqueue(), tmp_path / "points", faults_of=faults_of
+        kind.begin(),
+        tmp_path / "points",
+        work=kind.work,
+        faults_of=kind.faults_unbroken,
     )
-    wrong, tried = [], points[::step]
-    for point in tried:
-        clear()
-        run = task.enqueue()
-        worker = partial(work_off_queue, Tripwire(point.number, die))
-        with process(worker) as pid:
-            assert wait_until(lambda: has_ended(pid))
-        with process(rescue) as pid:
-            wait_until(lambda: has_ended(pid))
-        wrong += [f"{point}: {fault}" for fault in faults_of(run)]
-    with capsys.disabled():
-        print(
-            f"\nkilled {task.__name__} at {len(tried)} of {len(points)} points on "
-            f"{database_name}: {len(wrong)} bad"
-        )
-    assert wrong == []
+    tried = points if every_point else points[:: kind.step]
+    wrong = {point: faults_when_killed(kind, point) for point in tried}
+    bad = [faults for faults in wrong.values() if faults]
+    tell_tried(
+        kind.name,
+        tried=len(tried),
+        points=len(points),
+        bad=len(bad),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    assert bad == []
+
+
+# The protections, taken away
+
+
+def named(name: str) -> Kind:
+    return next(kind for kind in KINDS if kind.name == name)
+
+
+def faults_at(kind: Kind, place: str, notes: Path) -> Iterator[str]:
+    """Yield what is wrong when workers are killed wherever they come to a place."""
+    clear()
+    points = points_of_unbroken_run(
+        kind.begin(), notes, work=kind.work, faults_of=kind.faults_unbroken
+    )
+    for point in points:
+        if point.name.startswith(place):
+            yield from faults_when_killed(kind, point)
+
+
+def test_where_the_place_is_saved_behind_the_commit_effects_are_repeated(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work_on_chunk(self: Executor) -> None:
+        with self.claim.transaction(), trustworthy(self.alias) as undoable:
+            self._work(undoable)
+        self._save_place()
+
+    monkeypatch.setattr(Executor, "_work_on_chunk", work_on_chunk)
+    found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
+    assert any("the effects have too much" in fault for fault in found)
+
+
+def test_where_dead_letters_are_written_behind_the_counts_they_are_lost(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep_later(run: Run, found: list[PassedOver], secrets: frozenset[str]) -> None:
+        letters = list(found)
+        transaction.on_commit(lambda: settlement.keep(run, letters, secrets))
+
+    monkeypatch.setattr(executor, "keep", keep_later)
+    written = "before INSERT INTO upkeep_deadletter"
+    for name in (
+        "some fail",
+        "some fail, not atomic",
+        "batches with bad records",
+    ):
+        found = faults_at(named(name), written, tmp_path / "points")
+        assert any("the dead letters are" in fault for fault in found)
+
+
+def test_where_a_move_counts_as_told_before_the_hook_is_called_it_is_lost(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(event: Event) -> bool:
+        row = Event.objects.filter(pk=event.pk, announce_at=event.announce_at)
+        return bool(row.update(announce_at=None))
+
+    monkeypatch.setattr(announcements, "_take", take)
+    found = faults_at(
+        named("a Job in vain, after a long wait"),
+        "before INSERT INTO testapp_call",
+        tmp_path / "points",
+    )
+    assert len([each for each in found if "hooks that were not called" in each]) == 3
+
+
+def test_where_what_handles_an_item_is_committed_by_itself_it_is_repeated(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hand_over(self: Settlement, rule: Rule, method: str) -> None:
+        with self.claim.transaction():
+            getattr(self.task, method)(self.failure.error, self.hand.item)
+        with self.claim.transaction():
+            self._write_behind("done")
+
+    monkeypatch.setattr(Settlement, "_hand_over", hand_over)
+    found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
+    assert any("the effects have too much: {9: 2}" in fault for fault in found)
+
+
+def test_where_a_job_is_counted_before_it_is_discarded_it_succeeds(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pass_over(self: Settlement, verdict: PassOver) -> None:
+        passed = PassedOver(self.failure, self.hand, verdict, place=self.run.cursor)
+        with self.claim.transaction():
+            self._write_behind("failed")
+            settlement.keep(self.run, [passed], self.executor.secrets)
+        self.claim.end(Status.DISCARDED)
+
+    monkeypatch.setattr(Settlement, "_pass_over", pass_over)
+    kind = named("a Job in vain, after a long wait")
+    found = faults_at(kind, "after _commit", tmp_path / "points")
+    assert any("the run is succeeded" in fault for fault in found)

@@ -21,6 +21,8 @@ from upkeep.runs.status import Status
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.querysets import RecordsCollection
 from upkeep.tasks.collections.sequences import SequenceCollection
+from upkeep.web.shelves import PAGE as PAGE_OF_LETTERS
+from upkeep.web.shelves import Contents, Filter, Shelf
 
 ROWS = 1_000_000
 PAGE = 1_000
@@ -124,6 +126,29 @@ def test_a_page_of_dead_letters_reads_those_of_its_run() -> None:
         page = letters.page(place, 100)
     assert len(page.items) == 100
     assert sum(rows_read(query["sql"]) for query in queries) <= 110
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cause", ["", "a" * 64, "b" * 64])
+def test_a_page_of_what_is_shown_reads_no_more_than_it_counts(cause: str) -> None:
+    """Neither a state nor a cause makes it look through all letters of a run."""
+    run, other = run_in(Status.SUCCEEDED), run_in(Status.SUCCEEDED)
+    for each, number in ((run, 4_000), (other, 40_000)):
+        DeadLetter.objects.bulk_create(
+            DeadLetter(
+                run=each,
+                state="open" if n % 3 else "resolved",
+                fingerprint="b" * 64 if n % 600 == 1 else "a" * 64,
+            )
+            for n in range(number)
+        )
+    with connection.cursor() as cursor:
+        table = "TABLE " if connection.vendor == "mysql" else ""
+        cursor.execute(f"ANALYZE {table}upkeep_deadletter")
+    contents = Contents(Shelf(run=run), Filter("open", cause, ""))
+    with CaptureQueriesContext(connection) as queries:
+        assert len(contents.letters) in {PAGE_OF_LETTERS, 7}
+    assert sum(rows_read(query["sql"]) for query in queries) <= 250
 
 
 def place_at(collection: RecordsCollection, number: int) -> Any:

@@ -8,7 +8,11 @@ import pytest
 
 from tests.execution.story import resume
 from tests.integration.harness import has_ended, process, wait_until, work_off_queue
-from tests.testapp.maintenance import CountUpOverPoison, QuarantinePoison
+from tests.testapp.maintenance import (
+    CountUpOverPoison,
+    QuarantinePoison,
+    WalkPoison,
+)
 from tests.testapp.models import Effect
 from upkeep.dispatch.recovery import sweep
 from upkeep.execution.executor import MOST_WORKERS_LOST
@@ -54,6 +58,13 @@ def test_it_stops_the_run_where_none_does() -> None:
     assert (run.status, run.done) == (Status.ERRORED, POISON - 1)
     assert run.error_at == f"testapp.Item {POISON}"
     assert f"{MOST_WORKERS_LOST} workers fell silent over it" in run.reason
+
+
+def test_a_collection_that_does_it_stops_the_run() -> None:
+    run = WalkPoison.enqueue()
+    assert workers_until_it_is_over(run) == MOST_WORKERS_LOST + 2
+    assert (run.status, run.done) == (Status.ERRORED, 0)
+    assert "fell silent over it" in run.reason
 
 
 def test_who_resumes_the_run_has_it_tried_again(

@@ -340,6 +340,34 @@ class TestDiscard:
 
 
 @pytest.mark.django_db
+class TestSets:
+    @pytest.mark.django_db
+    def test_can_be_somebodys(self, ada: User) -> None:
+        run = run_with_letters(note="Ask Grace.")
+        assert run.dead_letters.assign(ada) == 3
+        assert {letter.note for letter in run.dead_letters.all()} == {"Ask Grace."}
+        assert run.dead_letters.all()[:1].count() == 1
+        assert run.dead_letters.assign(None, note="Anybody's.") == 3
+        told = {(letter.owner, letter.note) for letter in run.dead_letters.all()}
+        assert told == {(None, "Anybody's.")}
+
+    @pytest.mark.django_db
+    def test_of_a_cause_are_named_by_its_first_digits(self) -> None:
+        run = run_with_letters(2, fingerprint="ab" * 32)
+        letters_of(run, 1, fingerprint="ac" * 32)
+        causes = ["a", "ab", "ac", "ab" * 32, "ad", "b"]
+        found = [run.dead_letters.of_cause(cause).count() for cause in causes]
+        assert found == [3, 2, 1, 2, 0, 0]
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("number", [1, 2, 3, 4])
+    def test_are_cut_to_the_oldest(self, number: int) -> None:
+        run = run_with_letters()
+        letters = run.dead_letters.filter(state=State.OPEN)
+        first = letters.first_ones(number).order_by("pk")
+        assert list(first) == list(letters.order_by("pk"))[:number]
+
+
 def test_a_letter_can_be_somebodys(ada: User) -> None:
     letter = run_with_letters(1).dead_letters.get()
     letter.assign(ada, note="Asks the supplier.")

@@ -72,3 +72,8 @@ class TestText:
     def test_is_a_sentence(self, one: Progress, text: str) -> None:
         with translation.override("en"):
             assert one.text == text
+
+
+def test_what_was_changed_is_told_where_a_task_declares_updates() -> None:
+    run = Run(done=5, total=5, changed=3)
+    assert Progress(run).text == "5 of 5 items (100 %), 3 changed"

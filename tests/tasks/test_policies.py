@@ -24,6 +24,7 @@ from upkeep.exceptions import InvalidTask
 from upkeep.tasks.policies import (
     Again,
     Case,
+    Decision,
     HandOver,
     PassOver,
     Rule,
@@ -139,16 +140,15 @@ class TestOrder:
 
     def test_the_first_that_fits(self) -> None:
         rules = [Discard(KeyError), Report(OSError), Discard(OSError)]
-        assert judge(rules, case()) == (rules[1], Report(OSError).verdict(case()))
+        verdict = Report(OSError).verdict(case())
+        assert judge(rules, case()) == Decision(rules[1], verdict)
 
     def test_a_rule_without_a_verdict_leaves_it_to_the_next(self) -> None:
         rules = [Retry(OSError, attempts=1), Discard(Exception)]
-        decision = judge(rules, case())
-        assert decision is not None
-        assert decision[0] is rules[1]
+        assert judge(rules, case()).rule is rules[1]
 
     def test_none_fits(self) -> None:
-        assert judge([Discard(KeyError)], case()) is None
+        assert judge([Discard(KeyError)], case()) == Decision()
 
     def test_those_of_a_subclass_come_first(self) -> None:
         class Mixin:

@@ -12,8 +12,10 @@ from django import forms
 from django.db.models import F
 
 from tests.testapp.clock import clock
-from tests.testapp.models import Country, Effect, Item, Note
+from tests.testapp.ledger import ledger
+from tests.testapp.models import Call, Country, Effect, Item, Note
 from upkeep import (
+    Batches,
     Discard,
     Handle,
     Job,
@@ -27,6 +29,7 @@ from upkeep import (
 from upkeep.exceptions import WorkerLost
 from upkeep.forms import CSVField
 from upkeep.models import Run
+from upkeep.tasks import policies
 from upkeep.tasks.collections.files import CSVFile
 
 
@@ -199,29 +202,6 @@ class Doze(Job):
         sleep(60)
 
 
-class CountUpWithRules(CountUpInChunks):
-    """The same, with items that fail, each of which is dealt with in its own way."""
-
-    on_error = [
-        Retry(OSError, attempts=3, wait=timedelta(0)),
-        Quarantine(ValueError),
-        Handle(KeyError, "mend"),
-        Discard(OSError),
-    ]
-    errors = {5: ValueError("no"), 9: KeyError("no"), 13: OSError("no")}
-    skips = 20
-
-    def process(self, item: Item) -> None:
-        if item.pk == self.skips:
-            raise Skip
-        super().process(item)
-        if error := self.errors.get(item.pk):
-            raise error
-
-    def mend(self, error: KeyError, item: Item) -> None:
-        super().process(item)
-
-
 class CountUpOverPoison(CountUp):
     """Count up; the item of one key ends the process, whoever comes to it."""
 
@@ -239,6 +219,17 @@ class QuarantinePoison(CountUpOverPoison):
     on_error = [Quarantine(WorkerLost)]
 
 
+class WalkPoison(CountUpOverPoison):
+    """The same, where already the collection ends the process."""
+
+    on_error = [Quarantine(WorkerLost)]
+
+    def collection(self) -> Any:
+        if self.poison:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().collection()
+
+
 class ReadNotes(Task):
     """Fetch each note and do nothing with it."""
 
@@ -247,3 +238,190 @@ class ReadNotes(Task):
 
     def process(self, note: Note) -> None:
         pass
+
+
+# Of several kinds, for workers that come to grief
+
+
+class CountUpInChunksOutside(CountUpInChunks):
+    """The same as CountUpInChunks, without transactions."""
+
+    atomic = False
+
+
+class Noted:
+    """Hooks that write down that they were called."""
+
+    def after_start(self) -> None:
+        self._note("after_start")
+
+    def after_pause(self) -> None:
+        self._note("after_pause")
+
+    def after_interrupt(self) -> None:
+        self._note("after_interrupt")
+
+    def after_complete(self) -> None:
+        self._note("after_complete")
+
+    def after_discard(self) -> None:
+        self._note("after_discard")
+
+    def after_error(self, error: BaseException | None) -> None:
+        self._note("after_error")
+
+    def _note(self, hook: str) -> None:
+        Call.objects.create(name=hook, process=os.getpid())
+
+
+class CountUpWithRules(Noted, CountUpInChunks):
+    """The same, with items that fail, each of which is dealt with in its own way."""
+
+    on_error = [
+        Retry(OSError, attempts=3, wait=timedelta(0)),
+        Quarantine(ValueError),
+        Handle(KeyError, "mend"),
+        Discard(OSError),
+        policies.Report(TypeError),
+    ]
+    errors = {
+        5: ValueError,
+        6: ValueError,
+        9: KeyError,
+        13: OSError,
+        17: TypeError,
+        30: ValueError,
+    }
+    skips = 20
+    goes_well_at_last = 23
+
+    def process(self, item: Item) -> None:
+        if item.pk == self.skips:
+            raise Skip
+        ledger.note(item.pk)
+        super().process(item)
+        if error := self.errors.get(item.pk):
+            raise error("no")
+        if item.pk == self.goes_well_at_last and ledger.count(item.pk) < 3:
+            raise OSError("not yet")
+
+    def mend(self, error: KeyError, item: Item) -> None:
+        super().process(item)
+
+
+class CountUpWithRulesOutside(CountUpWithRules):
+    """The same, without transactions."""
+
+    atomic = False
+
+
+class CountUpThroughTrouble(Noted, CountUpInChunks):
+    """The same, with long waits, a pause, and an error that a person has to mend."""
+
+    on_error = [
+        Retry(OSError, attempts=3, wait=timedelta(hours=1)),
+        Quarantine(OSError),
+    ]
+    fails, pauses, needs_a_person, goes_well_at_last = 5, 8, 12, 18
+
+    def process(self, item: Item) -> None:
+        ledger.note(item.pk)
+        super().process(item)
+        if item.pk == self.fails:
+            raise OSError("no")
+        if item.pk == self.pauses and self.run:
+            Run.objects.get(pk=self.run.pk).pause(by="ada")
+        if item.pk == self.needs_a_person and not self.is_mended():
+            raise RuntimeError("no")
+        if item.pk == self.goes_well_at_last and ledger.count(item.pk) < 3:
+            raise OSError("not yet")
+
+    def is_mended(self) -> bool:
+        return Country.objects.filter(code="mended").exists()
+
+
+class CountUpThroughTroubleOutside(CountUpThroughTrouble):
+    """The same, without transactions."""
+
+    atomic = False
+
+
+class CountUpInBatches(Noted, CountUp):
+    """Add one to the items of batch after batch, some of which fail, or do at first."""
+
+    on_error = [Retry(OSError, attempts=5, wait=timedelta(0)), Quarantine(ValueError)]
+    poison = {6, 29}
+    goes_well_at_last = {7: 3, 18: 3}
+
+    def collection(self) -> Any:
+        return Batches(Item.objects.all(), size=4)
+
+    def process(self, batch: Any) -> None:
+        for item in batch:
+            ledger.note(item.pk)
+            super().process(item)
+            if item.pk % 12 == 0:
+                clock.tick()
+            if item.pk in self.poison:
+                raise ValueError("no")
+            if ledger.count(item.pk) < self.goes_well_at_last.get(item.pk, 0):
+                raise OSError("not yet")
+
+
+class CountUpInBatchesOutside(CountUpInBatches):
+    """The same, without transactions."""
+
+    atomic = False
+
+
+class CountUpByFile(Noted, Task):
+    """Add one to each item that a file names; a row that names none is kept."""
+
+    csv_file: CSVFile = parameter(CSVField())
+    on_error = [Quarantine(ValueError)]
+
+    def collection(self) -> Any:
+        return self.csv_file
+
+    def process(self, row: dict[str, str]) -> None:
+        ledger.note(row["name"])
+        key = int(row["name"])
+        Effect.objects.create(item=key)
+        Item.objects.filter(pk=key).update(n=F("n") + 1)
+        if key % 10 == 0:
+            clock.tick()
+
+
+class CountAllUp(Noted, Job):
+    """Add one to some items in one step, which goes well when it is tried again."""
+
+    on_error = [Retry(OSError, attempts=3, wait=timedelta(0))]
+
+    def perform(self) -> dict[str, int]:
+        ledger.note("")
+        for key in range(1, 5):
+            Effect.objects.create(item=key)
+            Item.objects.filter(pk=key).update(n=F("n") + 1)
+        if ledger.count("") < 3:
+            raise OSError("not yet")
+        return {"items": 4}
+
+
+class CountAllUpAtOnce(CountAllUp):
+    """The same in a transaction."""
+
+    atomic = True
+
+
+class CountAllUpInVain(CountAllUp):
+    """The same, which is tried again after a long wait, and never goes well."""
+
+    atomic = True
+    on_error = [
+        Retry(OSError, attempts=2, wait=timedelta(hours=1)),
+        Quarantine(OSError),
+    ]
+
+    def perform(self) -> dict[str, int]:
+        super().perform()
+        raise OSError("no")

@@ -3,7 +3,9 @@
 import uuid
 
 from django.db import models
+from django.db.models.functions import Upper
 
+from tests.testapp.fields import CipherField, LowerField
 from upkeep import dead_letters
 
 
@@ -26,6 +28,13 @@ class Effect(models.Model):
     """One line of the ledger: an effect on an item, written down when it happens."""
 
     item = models.IntegerField()
+
+
+class Call(models.Model):
+    """A call of a hook, written down by itself, and by which process."""
+
+    name = models.CharField(max_length=20)
+    process = models.IntegerField()
 
 
 class Stamp(models.Model):
@@ -91,6 +100,62 @@ class Reading(models.Model):
     address = models.GenericIPAddressField(null=True)
     country = models.ForeignKey(Country, on_delete=models.CASCADE, null=True)
     document = models.ForeignKey(Document, on_delete=models.CASCADE, null=True)
+
+
+class Specimen(models.Model):
+    """A row with a column of each type that can be written; all may be empty."""
+
+    integer = models.IntegerField(null=True)
+    big = models.BigIntegerField(null=True)
+    small = models.PositiveSmallIntegerField(null=True)
+    flag = models.BooleanField(null=True)
+    char = models.CharField(max_length=50, null=True)  # noqa: DJ001 - that is the point
+    text = models.TextField(null=True)  # noqa: DJ001 - that is the point
+    slug = models.SlugField(null=True)  # noqa: DJ001 - that is the point
+    decimal = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+    real = models.FloatField(null=True)
+    moment = models.DateTimeField(null=True)
+    day = models.DateField(null=True)
+    clock = models.TimeField(null=True)
+    lasting = models.DurationField(null=True)
+    code = models.UUIDField(null=True)
+    blob = models.BinaryField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    document = models.JSONField(null=True)
+    file = models.FileField(null=True)
+    cipher = CipherField(null=True)
+    lower = LowerField(max_length=50, null=True)
+    owner = models.ForeignKey(Item, on_delete=models.CASCADE, null=True)
+    country = models.ForeignKey(Country, on_delete=models.CASCADE, null=True)
+    paper = models.ForeignKey(Document, on_delete=models.CASCADE, null=True)
+
+
+class Post(models.Model):
+    """A row as a blog has it, which knows when it was written last."""
+
+    title = models.CharField(max_length=50, default="")
+    slug = models.SlugField(default="")
+    place = models.IntegerField(null=True, unique=True)
+    volume = models.IntegerField(default=0)
+    number = models.IntegerField(null=True)
+    extra = models.JSONField(default=dict)
+    loud = models.GeneratedField(
+        expression=Upper("title"),
+        output_field=models.CharField(max_length=50),
+        db_persist=True,
+    )
+    written_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["volume", "number"], name="one_number")
+        ]
+
+
+class Parcel(Item):
+    """A row that lies in two tables."""
+
+    weight = models.IntegerField(default=0)
 
 
 class Visit(models.Model):

@@ -22,6 +22,7 @@ from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from tests.web.conftest import Know
 from tests.web.visits import (
+    HANDLE,
     JSON,
     KINDS,
     PAGE,
@@ -31,6 +32,7 @@ from tests.web.visits import (
     STEER,
     address,
     client_of,
+    letter_of,
     markup,
     text,
     to,
@@ -71,10 +73,32 @@ CALLS = [
     Call("run-resume", "post", (SEE, STEER)),
     Call("run-cancel", "post", (SEE, STEER)),
     Call("run-progress"),
+    Call("letter-list"),
+    *(
+        call
+        for name in ("run-letters", "call-letters", "letter")
+        for call in (
+            Call(name),
+            Call(f"{name}-retry", "post", (SEE, HANDLE)),
+            Call(f"{name}-discard", "post", (SEE, HANDLE)),
+            Call(f"{name}-assign", "post", (SEE, HANDLE)),
+        )
+    ),
 ]
+ALL = (SEE, START, STEER, HANDLE)
+
+# Where the form of an address stands, by the first part of its name.
+PAGES_OF = {"": "task"} | {
+    name: name for name in ("run-letters", "call-letters", "letter")
+}
 GETS = [call for call in CALLS if call.method == "get"]
 POSTS = [call for call in CALLS if call.method == "post"]
-OF_A_TASK = [call for call in CALLS if call.name != "task-list"]
+OF_NO_TASK = {"task-list", "letter-list"}
+OF_A_TASK = [
+    call
+    for call in CALLS
+    if call.name not in OF_NO_TASK and not call.name.startswith("call-")
+]
 
 each_call = pytest.mark.parametrize("call", CALLS, ids=str)
 each_get = pytest.mark.parametrize("call", GETS, ids=str)
@@ -257,7 +281,7 @@ class TestSomebody:
         self, run: Run, call: Call, headers: dict[str, str]
     ) -> None:
         for lacking in call.needs:
-            has = [each for each in (SEE, START, STEER) if each != lacking]
+            has = [each for each in ALL if each != lacking]
             answer = call.by(visitor(*has), run, headers)
             assert answer.status_code == 403
             assert lacking in text(answer)
@@ -270,7 +294,8 @@ class TestSomebody:
         self, run: Run, call: Call, headers: dict[str, str]
     ) -> None:
         answer = call.by(visitor(*call.needs), run, headers)
-        allowed = {200, 201, 302, 409}  # What is enqueued cannot be resumed.
+        # What is enqueued cannot be resumed, nor given up without a reason.
+        allowed = {200, 201, 302, 409, 422}
         assert answer.status_code in allowed
 
     def test_who_was_dismissed_is_nobody(self, run: Run) -> None:
@@ -305,7 +330,7 @@ class TestTaskWithItsOwnPermission:
     def test_asks_for_it_on_every_way(
         self, run: Run, call: Call, headers: dict[str, str]
     ) -> None:
-        answer = call.by(visitor(SEE, START, STEER), run, headers)
+        answer = call.by(visitor(*ALL), run, headers)
         assert answer.status_code == 403
         assert OWN in text(answer)
         run.refresh_from_db()
@@ -318,7 +343,7 @@ class TestTaskWithItsOwnPermission:
     ) -> None:
         assert call.by(visitor(OWN), run, headers).status_code == 403
         client = visitor(OWN, *call.needs)
-        assert call.by(client, run, headers).status_code in {200, 201, 302, 409}
+        assert call.by(client, run, headers).status_code in {200, 201, 302, 409, 422}
 
     @each_kind
     def test_is_listed_to_those_alone_who_have_it(
@@ -330,7 +355,7 @@ class TestTaskWithItsOwnPermission:
 
     def test_asks_for_it_under_a_former_name_as_well(self, run: Run) -> None:
         Run.objects.update(task="testapp.Former")
-        client = visitor(SEE, START, STEER)
+        client = visitor(*ALL)
         with renamed(run.task_class, former="testapp.Former"):
             assert client.get(to("run", run.pk)).status_code == 403
             assert client.get(to("task", "testapp.Former")).status_code == 403
@@ -357,7 +382,7 @@ class TestTaskThatIsGone:
     def test_is_kept_from_those_who_lack_it(
         self, run: Run, call: Call, headers: dict[str, str]
     ) -> None:
-        answer = call.by(visitor(SEE, START, STEER), run, headers)
+        answer = call.by(visitor(*ALL), run, headers)
         assert answer.status_code == 403
         assert OWN in text(answer)
         run.refresh_from_db()
@@ -365,8 +390,8 @@ class TestTaskThatIsGone:
 
     @pytest.mark.parametrize("call", OF_A_TASK, ids=str)
     def test_is_open_to_those_who_have_it(self, run: Run, call: Call) -> None:
-        answer = call.by(visitor(SEE, START, STEER, OWN), run)
-        assert answer.status_code in {200, 302, 409}
+        answer = call.by(visitor(*ALL, OWN), run)
+        assert answer.status_code in {200, 302, 409, 422}
 
     @each_kind
     def test_is_listed_to_those_alone_who_have_it(
@@ -439,7 +464,7 @@ class TestNothingThere:
     def test_is_said_as_404(
         self, call: Call, headers: dict[str, str], number: int
     ) -> None:
-        client = visitor(SEE, START, STEER)
+        client = visitor(*ALL)
         nothing = Run(pk=number, task=f"testapp.Nothing{number}")
         answer = call.by(client, nothing, headers)
         assert answer.status_code == 404
@@ -482,11 +507,11 @@ class TestForgery:
     @each_post
     def test_with_the_token_of_the_page_it_is_none(self, run: Run, call: Call) -> None:
         client = visitor(*call.needs, enforce_csrf_checks=True)
-        page = "task" if call.name == "task" else "run"
-        client.get(address(page, run))
+        letter_of(run)
+        client.get(address(PAGES_OF.get(call.name.rpartition("-")[0], "run"), run))
         token = client.cookies["csrftoken"].value
         answer = client.post(address(call.name, run), {"csrfmiddlewaretoken": token})
-        assert answer.status_code in {302, 409}
+        assert answer.status_code in {302, 409, 422}
 
 
 class TestMethods:
@@ -499,7 +524,7 @@ class TestMethods:
     ) -> None:
         known = {each.method for each in CALLS if each.name == call.name}
         known |= {"head"} if "get" in known else set()
-        answer = getattr(visitor(SEE, START, STEER), method)(address(call.name, run))
+        answer = getattr(visitor(*ALL), method)(address(call.name, run))
         if method in known:
             assert answer.status_code != 405
         else:

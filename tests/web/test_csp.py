@@ -11,6 +11,8 @@ from pytest_django import Settings
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Confide, Numbers
 from tests.web.visits import (
+    CALL,
+    HANDLE,
     JSON,
     KINDS,
     PART,
@@ -19,17 +21,19 @@ from tests.web.visits import (
     STEER,
     Markup,
     inline,
+    letter_of,
     markup,
     text,
     to,
     visitor,
 )
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
 pytestmark = pytest.mark.django_db
 
-ALL = (SEE, START, STEER)
+ALL = (SEE, START, STEER, HANDLE)
 
 # Every kind of answer there is: who asks, how, where, and what they are answered.
 ANSWERS: list[tuple[int, tuple[str, ...] | None, str, str]] = [
@@ -51,6 +55,16 @@ ANSWERS: list[tuple[int, tuple[str, ...] | None, str, str]] = [
     (405, None, "get", "/upkeep/runs/{run}/pause/"),
     (409, ALL, "post", "/upkeep/runs/{run}/resume/"),
     (422, ALL, "post", "/upkeep/tasks/testapp.CountUpTo/"),
+    (200, ALL, "get", "/upkeep/dead-letters/"),
+    (200, ALL, "get", "/upkeep/dead-letters/{letter}/"),
+    (200, ALL, "get", "/upkeep/runs/{run}/dead-letters/"),
+    (200, ALL, "get", "/upkeep/calls/tests.testapp.calls.charge/"),
+    (302, ALL, "post", "/upkeep/dead-letters/{letter}/retry/"),
+    (403, (SEE,), "post", "/upkeep/dead-letters/{letter}/assign/"),
+    (404, ALL, "get", "/upkeep/dead-letters/999999/"),
+    (404, ALL, "get", "/upkeep/calls/nowhere.nothing/"),
+    (422, ALL, "post", "/upkeep/runs/{run}/dead-letters/retry/"),
+    (422, ALL, "post", "/upkeep/dead-letters/{letter}/discard/"),
 ]
 
 
@@ -60,9 +74,11 @@ ANSWERS: list[tuple[int, tuple[str, ...] | None, str, str]] = [
 def answer(request: pytest.FixtureRequest, client: Any) -> Any:
     status, permissions, method, url = request.param
     run = Numbers.enqueue()
+    letter = letter_of(run)
+    DeadLetter.objects.create(call=CALL, item="charge(1)")
     if permissions is not None:
         client = visitor(*permissions)
-    answer = getattr(client, method)(url.format(run=run.pk))
+    answer = getattr(client, method)(url.format(run=run.pk, letter=letter.pk))
     assert answer.status_code == status
     return answer
 

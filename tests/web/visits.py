@@ -12,9 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
 
 SEE, START, STEER = "upkeep.view_run", "upkeep.run_task", "upkeep.control_run"
+HANDLE = "upkeep.handle_deadletter"
 
 PAGE: dict[str, str] = {}
 JSON = {"Accept": "application/json"}
@@ -73,10 +75,28 @@ def to(name: str, *args: Any) -> str:
 
 
 def address(name: str, run: Run) -> str:
-    """Return an address by its name, for a run or its task."""
-    if name == "task-list":
-        return to(name)
-    return to(name, run.task if name == "task" else run.pk)
+    """Return an address by its name, for a run, its task or a dead letter of it."""
+    match name.partition("-")[0]:
+        case _ if name in {"task-list", "letter-list"}:
+            return to(name)
+        case "task":
+            return to(name, run.task)
+        case "letter" if Run.objects.filter(pk=run.pk).exists():
+            return to(name, letter_of(run).pk)
+        case "call":
+            DeadLetter.objects.get_or_create(call=CALL, item="charge(1)")
+            return to(name, CALL)
+    return to(name, run.pk)
+
+
+CALL = "tests.testapp.calls.charge"
+
+
+def letter_of(run: Run) -> DeadLetter:
+    """Return the dead letter of a run, which has one from now on."""
+    Run.objects.filter(pk=run.pk).update(failed=1)
+    letter, _ = run.dead_letters.get_or_create(item="item 1", error_class="x.Error")
+    return letter
 
 
 def text(answer: Any) -> str:

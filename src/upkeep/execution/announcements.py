@@ -66,10 +66,9 @@ MOST_AT_ONCE = 100
 
 def is_listened_to(run: Run) -> bool:
     """Tell whether anybody here wants to hear that the run came into its status."""
-    status = Status(run.status)
-    if status is Status.ERRORED and conf.MAIL_ON_ERROR:
+    status, task = Status(run.status), registry.find(run.task)
+    if status is Status.ERRORED and (conf.MAIL_ON_ERROR or _notifies(task)):
         return True
-    task = registry.find(run.task)
     return any(
         signal.has_listeners(Run) or (task is not None and _has_hook(task, signal))
         for signals_of in (SIGNALS, FIRST_SIGNALS)
@@ -81,6 +80,11 @@ def _has_hook(task: type[Task], signal: Signal) -> bool:
     """Tell whether a task has a hook of its own for what the signal tells."""
     name = HOOKS.get(signal)
     return name is not None and getattr(task, name) is not getattr(Task, name)
+
+
+def _notifies(task: type[Task] | None) -> bool:
+    """Tell whether a task has a way of its own to tell who asked of an error."""
+    return task is not None and task.notify is not Task.notify
 
 
 def announce(
@@ -161,10 +165,26 @@ def _tell(
             task = task or task_class.restore(run.parameters, run=run)
             _call_hook(task, run, HOOKS[signal], *arguments)
     if signal is signals.run_errored:
-        with _reporting(f"The mail about {run}", run, secrets):
-            mails.tell_of_error(run)
+        _notify(run, task, error, secrets)
     with _reporting(f"A receiver for {run}", run, secrets):
         _send(signal, run, error, secrets)
+
+
+def _notify(
+    run: Run,
+    task: Task | None,
+    error: BaseException | None,
+    secrets: Collection[str],
+) -> None:
+    """Tell who asked for the run that an error has stopped it."""
+    task_class = registry.find(run.task)
+    if task_class and _notifies(task_class):
+        with _reporting(f"notify() of {run}", run, secrets):
+            task = task or task_class.restore(run.parameters, run=run)
+            _call_hook(task, run, "notify", error)
+    else:
+        with _reporting(f"The mail about {run}", run, secrets):
+            mails.tell_of_error(run)
 
 
 def _signal_of(event: Event) -> Signal:

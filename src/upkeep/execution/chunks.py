@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from upkeep.tasks.policies import Case, PassOver, judge
 
 if TYPE_CHECKING:
     from upkeep.execution.executor import Executor
+    from upkeep.execution.updates.changes import Values
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
@@ -29,6 +32,10 @@ Undoable = Callable[[], AbstractContextManager[object]]
 # What an item that fails may undo of the work of its neighbours. A savepoint costs a
 # hundredth of that.
 BLOCK = 0.02  # seconds
+
+# So many are fetched behind an item that failed, and then twice as many: where there
+# are more of them, what lies behind the next one is fetched in vain.
+NEAR_A_BAD_ITEM = 32
 
 # So many items are passed over in one chunk: each is kept in memory until its end.
 MOST_PASSED_OVER = 100
@@ -43,6 +50,8 @@ class Chunk:
     skipped: int = 0
     failed: int = 0
     executed: int = 0  # Items, as often as process() was called for them.
+    changed: int = 0  # Records that were saved, as the task's updates have it.
+    conflicts: int = 0  # Records that others had changed, each as often as they did.
     in_whole_pages: bool = True  # Nothing was fetched in vain.
     is_worked: bool = False  # What follows is the checkpoint and the commit.
     is_last: bool = False  # The collection is at its end.
@@ -77,8 +86,11 @@ class Block:
     start: int
     lines: int  # of the log, before it.
     begun: float
+    remembered: Sequence[Values] = ()  # What the page's records were, of a saver.
     done: int = 0
-    skipped: int = 0
+    skipped: set[int] = field(default_factory=set)  # places
+    changed: int = 0
+    conflicts: int = 0
     skips: list[tuple[Cursor, Skip]] = field(default_factory=list)
     is_complete: bool = False  # process() has returned for all that were begun.
 
@@ -114,6 +126,8 @@ class Walker:
         # Without rules of its own the task ends at the first item that fails.
         has_rules = len(self.rules) > 1
         self.block_seconds = BLOCK if has_rules else math.inf
+        self.careful = sys.maxsize  # The size of a page near items that fail.
+        self.is_strict = False  # Blocks show what else only their COMMIT would.
 
     def work(
         self, chunk: Chunk, seconds: float, most: int, undoable: Undoable | None
@@ -136,6 +150,8 @@ class Walker:
                 first = self._hand(page, 0)
             self._process(page)
             chunk.in_whole_pages = chunk.items - before == len(page.items)
+            if chunk.in_whole_pages and not self.ends:
+                self.careful = min(self.careful * 2, sys.maxsize)
             chunk.is_last = page.last and chunk.in_whole_pages
             if chunk.is_last or self._is_over():
                 break
@@ -154,7 +170,8 @@ class Walker:
         size = self.pace.page(items, spent=now - self.begun, left=self.deadline - now)
         while self.ends and self.ends[-1] <= items:
             self.ends.pop()
-        return min(size, (self.ends[-1] if self.ends else self.most) - items)
+        end = self.ends[-1] if self.ends else min(items + self.careful, self.most)
+        return min(size, end - items)
 
     @property
     def deadline(self) -> float:
@@ -171,26 +188,38 @@ class Walker:
 
     def _process(self, page: Page[Any]) -> None:
         """Process the items of a page until the chunk is over, or a block is undone."""
-        place = 0
+        place, saver = 0, self.executor.saver
+        remembered = saver.remember(page.items) if saver else ()
         while place < len(page.items):
-            block = Block(page, place, len(self.task.log_lines), monotonic())
-            try:
-                with self.undoable() if self.undoable else nullcontext():
-                    self._run(block)
-            except BaseException as error:  # whatever a task may raise
-                # A signal may come behind the last item.
-                is_item_s = block.is_complete or not block.is_spent
-                if not is_item_s or not self._is_survived(error):
-                    self._give_up(block)
-                    raise
-                if not self._is_found(block):
-                    return  # What process() made of the records is not to be built on.
-                place = self._see_to(error, block)
-            else:
+            lines = len(self.task.log_lines)
+            block = Block(page, place, lines, monotonic(), remembered)
+            error = self._attempt(block)
+            if error is None:
                 self._keep(block)
                 place += block.done
+            elif self._is_found(block):
+                place = self._see_to(error, block)
+            else:
+                return  # What process() made of the records is not to be built on.
             if self._is_over():
                 return
+
+    def _attempt(self, block: Block) -> BaseException | None:
+        """Work on a block; return the error that undid it, if the chunk can go on."""
+        try:
+            with self.undoable() if self.undoable else nullcontext():
+                self._run(block)
+                if saver := self.executor.saver:
+                    saver.save(block, skip=self._skip)
+                self._look_closer()
+        except BaseException as error:  # whatever a task may raise
+            # A signal may come behind the last item.
+            is_item_s = block.is_complete or not block.is_spent
+            if is_item_s and self._is_survived(error):
+                return error
+            self._give_up(block)
+            raise
+        return None
 
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""
@@ -203,8 +232,7 @@ class Walker:
                 try:
                     process(item)
                 except Skip as skip:
-                    block.done = done
-                    self._skip(block, skip)
+                    self._skip(block, done, skip)
                 done += 1
                 if monotonic() >= deadline or interruption.asked:
                     break
@@ -213,15 +241,15 @@ class Walker:
             block.done = done
             self.chunk.executed += done + (not block.is_complete)
 
-    def _skip(self, block: Block, skip: Skip) -> None:
-        """Count an item that wants to be passed over."""
+    def _skip(self, block: Block, place: int, skip: Skip) -> None:
+        """Count an item of a block that wants to be passed over."""
         if isinstance(self.task, Job):
             raise skip  # It has no other, and a rule says how it ends.
-        block.skipped += 1
+        block.skipped.add(place)
         reason, retrial = str(skip), self.executor.retrial
         if not (reason or retrial):
             return
-        hand = self._hand(block.page, block.start + block.done, ahead=block.done)
+        hand = self._hand(block.page, block.start + place, ahead=place)
         if reason:
             self.task.log(f"Skipped {hand.name}: {reason}")
         if retrial:
@@ -231,7 +259,9 @@ class Walker:
         """Count the items of a block that are done."""
         if block.done:
             self.chunk.items += block.done
-            self.chunk.skipped += block.skipped
+            self.chunk.skipped += len(block.skipped)
+            self.chunk.changed += block.changed
+            self.chunk.conflicts += block.conflicts
             self.chunk.skips += block.skips
             self.chunk.cursor = block.page.cursor_after(block.start + block.done - 1)
 
@@ -268,6 +298,7 @@ class Walker:
         self.begun += monotonic() - block.begun  # Time for the same once more.
         if block.done == int(block.is_complete):
             return True
+        self.careful = NEAR_A_BAD_ITEM
         reached = self.chunk.items + block.done
         if block.is_complete:
             self.ends += [reached, self.chunk.items + block.done // 2]
@@ -293,20 +324,21 @@ class Walker:
             attempts=(before or int(was_seen)) + 1,
             rules=self.rules,
         )
-        verdict = self._verdict(failure)
-        if verdict is None:
+        failure = self._judged(failure)
+        if not (verdict := _passes_over(failure)):
             self.chunk.failure = failure
-        elif halves := self.collection.halves(hand.item):
+        # Without a transaction the good ones would be done again and again.
+        elif self.undoable and (halves := self.collection.halves(hand.item)):
             self._process_by_halves(halves, failure, hand)
         else:
             found = PassedOver(failure, hand, verdict, place=self.chunk.cursor)
             self._pass_over(hand, found)
         return block.start + 1
 
-    def _verdict(self, failure: Failure) -> PassOver | None:
-        """Return how an item is passed over, if that is what its rules say."""
+    def _judged(self, failure: Failure) -> Failure:
+        """Return the failure with what its rules say, as far as they can be asked."""
         if isinstance(self.task, Job):
-            return None  # What it ends as is more than a count.
+            return failure  # What it ends as is more than a count.
         case = Case(
             error=failure.error,
             attempts=failure.attempts,
@@ -314,10 +346,9 @@ class Walker:
             items=self.run.reached + self.chunk.items + 1,
         )
         try:
-            _rule, verdict = judge(failure.rules, case) or (None, None)
+            return replace(failure, decision=judge(failure.rules, case))
         except Exception:  # noqa: BLE001 - a rule's own code, which will say it again
-            return None
-        return verdict if isinstance(verdict, PassOver) else None
+            return failure
 
     def _pass_over(self, hand: Hand, *found: PassedOver) -> None:
         """Count an item that failed, to be written with the chunk."""
@@ -357,18 +388,21 @@ class Walker:
             try:
                 with self.undoable() if self.undoable else nullcontext():
                     self._process_part(part)
+                    self._look_closer()
+                continue
             except BaseException as error:  # whatever a task may raise
                 if not self._is_survived(error):
                     raise
                 failure = replace(failure, error=error)
-                if halves := self.collection.halves(part):
-                    parts += reversed(halves)
-                    del self.task.log_lines[lines:]
-                elif verdict := self._verdict(failure):
-                    record = self._of_one_record(part, hand)
-                    yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
-                else:
-                    raise _Unsettled(failure) from error
+            if halves := self.collection.halves(part):
+                parts += reversed(halves)
+                del self.task.log_lines[lines:]
+                continue
+            failure = self._judged(failure)
+            if not (verdict := _passes_over(failure)):
+                raise _Unsettled(failure)
+            record = self._of_one_record(part, hand)
+            yield PassedOver(failure, record, verdict, place=self.chunk.cursor)
 
     def _process_part(self, part: Any) -> None:
         try:
@@ -382,26 +416,58 @@ class Walker:
         record = part.first()
         if record is None:
             return hand
-        return replace(hand, item=record, name=self._name(record, 0))
+        name = self._name(record, record.pk, 0)
+        return replace(hand, item=record, name=name, kept=record)
+
+    # Errors that only COMMIT shows
+
+    def looks_closer(self) -> bool:
+        """Have blocks checked for what COMMIT refused; False where that is no news."""
+        connection = connections[self.executor.alias]
+        is_news = not self.is_strict and connection.vendor == "postgresql"
+        self.is_strict |= is_news
+        return is_news
+
+    def _look_closer(self) -> None:
+        """Check the constraints that are deferred, where they have been broken."""
+        if self.is_strict:
+            connections[self.executor.alias].check_constraints()
 
     # What items are called
 
     def _hand(self, page: Page[Any], index: int, ahead: int = 0) -> Hand:
         """Return the item at a place of the page, so many ahead of those counted."""
         item = page.items[index]
-        name = page.names[index] if page.names else self._name(item, ahead)
+        key = page.key_of(index) if page.key_of else getattr(item, "pk", None)
+        name = page.names[index] if page.names else self._name(item, key, ahead)
         return Hand(
             item=item,
             name=name,
+            kept=_with_key(item, key),
             after=page.cursor_after(index),
             is_last=page.last and index == len(page.items) - 1,
         )
 
-    def _name(self, item: object, ahead: int) -> str:
+    def _name(self, item: object, key: object, ahead: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
         if isinstance(self.task, Job):
             return ""  # It has but one step.
         if isinstance(item, Model):
-            return f"{item._meta.label} {item.pk}"
+            return f"{item._meta.label} {key}"
         place = self.run.reached + self.chunk.items + ahead + 1
         return f"{self.run.unit} {place:,}"
+
+
+def _passes_over(failure: Failure) -> PassOver | None:
+    """Return how an item is passed over, if that is what its rules say."""
+    verdict = failure.decision.verdict if failure.decision else None
+    return verdict if isinstance(verdict, PassOver) else None
+
+
+def _with_key(item: Any, key: Any) -> Any:
+    """Return a record as it was fetched: process() may have copied or deleted it."""
+    if not isinstance(item, Model) or item.pk == key:
+        return item
+    record = copy(item)
+    record.pk, record._state.adding = key, False
+    return record

@@ -39,6 +39,7 @@ from upkeep.execution.pace import Pace
 from upkeep.execution.pacemaker import Pacemaker
 from upkeep.execution.reporting import report
 from upkeep.execution.retrial import Retrial
+from upkeep.execution.saving import Saver
 from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.retried_letters import RetriedLetters
@@ -118,6 +119,7 @@ class Executor:
         self.failure: Failure | None = None
         self.rules: tuple[Rule, ...] = ()
         self.retrial: Retrial | None = None  # Of a run that retries dead letters.
+        self.saver: Saver | None = None  # Of a task that declares updates.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
         self.patience = Patience(PATIENCE)
@@ -174,10 +176,14 @@ class Executor:
 
     def _walk_on(self) -> bool:
         """Work on the next chunk; after the last one the run has succeeded."""
+        if self.run.workers_lost > MOST_WORKERS_LOST:
+            # Not the item ends them, but what it takes to come to it.
+            self.failure = self._failure_of_lost_workers()
+            return False
         if not self.is_prepared:
             self._prepare()
             self._announce_start()
-        if self.run.workers_lost >= MOST_WORKERS_LOST:
+        if self.run.workers_lost == MOST_WORKERS_LOST:
             self.failure = self._failure_of_lost_workers()
             return False
         chunk = self.chunk = Chunk(cursor=self.run.cursor)
@@ -240,6 +246,8 @@ class Executor:
                 keeps_worker=self.to_the_end,
             )
             self.collection = self.task.walk()
+            if self.task.updates:
+                self.saver = Saver(self.task, self.collection, self.alias)
             if self.run.parent_id is not None:
                 self._retry_letters()
             self.walker = Walker(self)
@@ -298,7 +306,9 @@ class Executor:
     def _work(self, undoable: Undoable | None) -> None:
         # It ends when a throttle is due: outside of it that is asked.
         seconds = min(self._chunk_seconds(), self.throttling.seconds_left())
-        most = self.throttling.rate.most(self._chunk_seconds())
+        most = min(
+            self.throttling.rate.most(self._chunk_seconds()), self.interruption.most()
+        )
         self.walker.work(self.chunk, seconds, most, undoable)
 
     def _chunk_seconds(self) -> float:
@@ -322,6 +332,8 @@ class Executor:
             done=self.run.done + chunk.done,
             failed=self.run.failed + chunk.failed,
             skipped=self.run.skipped + chunk.skipped,
+            changed=self.run.changed + chunk.changed,
+            conflicts=self.run.conflicts + chunk.conflicts,
             item_attempts=chunk.attempts,
             workers_lost=0,  # Even if it failed: its worker lives.
             time_running=self.run.time_running + self.elapsed(),
@@ -346,6 +358,8 @@ class Executor:
         self.run.done += chunk.done
         self.run.failed += chunk.failed
         self.run.skipped += chunk.skipped
+        self.run.changed += chunk.changed
+        self.run.conflicts += chunk.conflicts
         self.run.item_attempts = chunk.attempts
         self.run.workers_lost = 0
         self.run.time_running += self.elapsed()
@@ -397,35 +411,56 @@ class Executor:
         The cursor in memory is void from here on: the chunk may have been committed
         although its COMMIT failed.
         """
-        failure = self.failure
-        if failure and not (databases.is_passing(error) or failure.handed_to):
-            raise error  # The failure cannot even be told: another worker may try.
+        if self.failure and self.failure.is_last and not databases.is_passing(error):
+            raise error  # It cannot even be told: another worker may try.
         chunk, place = self.chunk, self.run.cursor
         self._renew(error)
-        if self.run.cursor != place:
-            self._tell_of_passed_over(chunk)  # It was committed.
+        is_committed = self.run.cursor != place
+        if is_committed:
+            self._tell_of_passed_over(chunk)
         self.chunk = Chunk(cursor=self.run.cursor)
-        if failure and self.run.cursor != place and databases.is_passing(error):
-            self.go_on_behind()  # It was seen to, and only the answer was lost.
-            return
+        if self.failure is None:
+            self._recover_from(error, chunk, is_committed=is_committed)
+        else:
+            self._recover_settlement(self.failure, error, is_committed=is_committed)
+
+    def _recover_from(
+        self, error: BaseException, chunk: Chunk, *, is_committed: bool
+    ) -> None:
+        """Go on after an error of a chunk, or make a failure of it."""
         if databases.is_passing(error):
             goes_on = self._wait_and_try_again(chunk)
-        elif self.run.cursor != place:
-            error.add_note("Its chunk had been committed; resume goes on behind it.")
-            self.log_lines.clear()  # They were, too.
+        elif is_committed:
+            self._note_commit(error)
             goes_on = False
-        elif failure is not None:
-            self.failure = failure.raised_by_method(error)
-            return
         else:
             goes_on = self._close_in_on_item(chunk, error)
         if goes_on:
             self.log_lines.clear()
         else:
-            is_own = self.run.cursor == place and not isinstance(
-                error, TransactionEnded
-            )
+            is_own = not is_committed and not isinstance(error, TransactionEnded)
             self.failure = self._failure(error, chunk, is_own=is_own)
+
+    def _recover_settlement(
+        self, failure: Failure, error: BaseException, *, is_committed: bool
+    ) -> None:
+        """Go on after an error that came while a failure was settled."""
+        is_passing = databases.is_passing(error)
+        if is_committed and is_passing:
+            self.go_on_behind()  # It was seen to, and only the answer was lost.
+        elif is_passing and self._wait_and_try_again(self.chunk):
+            self.log_lines.clear()
+        elif failure.handed_to and not (is_committed or is_passing):
+            self.failure = failure.raised_by_method(error)
+        else:
+            # What is done with the item fails itself, and would do so again.
+            if is_committed:
+                self._note_commit(error)
+            self.failure = Failure(error=error, place=failure.place, is_last=True)
+
+    def _note_commit(self, error: BaseException) -> None:
+        error.add_note("Its chunk had been committed; resume goes on behind it.")
+        self.log_lines.clear()  # They were, too.
 
     def _failure(self, error: BaseException, chunk: Chunk, *, is_own: bool) -> Failure:
         place = chunk.hand.name if chunk.hand else ""
@@ -446,8 +481,8 @@ class Executor:
             f"{lost} workers fell silent over it, one after the other. It may need "
             "more memory than there is, or end the process."
         )
-        is_fetched = lost == MOST_WORKERS_LOST  # Once: it may be that which ends them.
-        hand = self.walker.next_hand(self.run.cursor) if is_fetched else None
+        is_known = lost == MOST_WORKERS_LOST and self.is_prepared
+        hand = self.walker.next_hand(self.run.cursor) if is_known else None
         if hand is None:
             return Failure(error=error)
         return Failure(
@@ -489,6 +524,8 @@ class Executor:
             return False  # Each attempt would have its effects once more.
         if not chunk.is_worked and chunk.items:
             self.pace.failed_behind(chunk.items)
+            return True
+        if chunk.is_worked and self.walker.looks_closer():
             return True
         if chunk.is_worked and chunk.items > 1:
             self.pace.failed_somewhere(items=chunk.items)

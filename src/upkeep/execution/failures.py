@@ -15,11 +15,12 @@ from django.db.utils import InternalError
 
 from upkeep.databases import storable
 from upkeep.exceptions import SwallowedError, TransactionEnded
+from upkeep.runs.words import message_of
 from upkeep.tasks.masks import mask_text
 
 if TYPE_CHECKING:
     from upkeep.tasks.collections.base import Cursor
-    from upkeep.tasks.policies import Rule
+    from upkeep.tasks.policies import Decision, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Hand:
 
     item: Any
     name: str  # "" where there is but one
+    kept: Any  # What a dead letter keeps of it: a record as it was when it was fetched.
     after: Cursor
     is_last: bool
 
@@ -42,11 +44,13 @@ class Failure:
     attempts: int = 1
     rules: tuple[Rule, ...] = ()  # Those that have not had their say.
     handed_to: Rule | None = None  # Whose method is seeing to it.
+    decision: Decision | None = None  # What they say, where they have been asked.
+    is_last: bool = False  # If even this cannot be told, another worker may try.
 
     def raised_by_method(self, error: BaseException) -> Failure:
         """Return the failure with what the method raised, for the other rules."""
         rules = tuple(each for each in self.rules if each is not self.handed_to)
-        return replace(self, error=error, rules=rules, handed_to=None)
+        return replace(self, error=error, rules=rules, handed_to=None, decision=None)
 
     @property
     def reason(self) -> str:
@@ -197,11 +201,3 @@ def told(error: BaseException, secrets: Iterable[str] = ()) -> dict[str, str]:
             mask_text("".join(lines), secrets), at_most=LONGEST_TRACEBACK
         ),
     }
-
-
-def message_of(error: BaseException) -> str:
-    """Return what an error says, whatever its own code may do."""
-    try:
-        return str(error)
-    except Exception as another:  # noqa: BLE001 - as the docstring says
-        return f"(Its message cannot be printed: {type(another).__name__}.)"

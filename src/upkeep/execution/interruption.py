@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,10 @@ class Interruption:
     def ask_to_stop(self, reason: str) -> None:
         """Have the run stop after the item in hand."""
         self.asked = self.asked or reason
+
+    def most(self) -> int:
+        """Return how many items the next chunk may have."""
+        return sys.maxsize
 
     def reason(self) -> str:
         """Return why to stop, or an empty string."""

@@ -8,9 +8,10 @@ from django.db.models import F
 
 from upkeep.databases import Now, home, storable
 from upkeep.exceptions import Skip
-from upkeep.execution.failures import message_of, told
+from upkeep.execution.failures import told
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of
 from upkeep.runs.retried_letters import Missing, NoLongerThere
+from upkeep.runs.words import message_of
 from upkeep.tasks.masks import mask_text
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from upkeep.runs.status import Status
 from upkeep.runs.words import duration
 from upkeep.tasks.base import Job
 from upkeep.tasks.masks import mask_text, mask_value
-from upkeep.tasks.policies import Again, Case, HandOver, PassOver, judge
+from upkeep.tasks.policies import Again, Case, Decision, HandOver, PassOver, Rule, judge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -51,7 +51,7 @@ class PassedOver:
         return DeadLetter(
             run=run,
             item=databases.storable(self.hand.name)[:255],
-            payload=mask_value(payload_of(self.hand.item), secrets),
+            payload=mask_value(payload_of(self.hand.kept), secrets),
             cursor=self.place,
             attempts=self.failure.attempts,
             fingerprint=fingerprint_of(error),
@@ -102,21 +102,19 @@ class Settlement:
     def reach(self) -> bool:
         """Do what the first rule says that decides; tell whether the run stops."""
         try:
-            decision = judge(self.failure.rules, self._case())
+            decision = self.failure.decision or judge(self.failure.rules, self._case())
         except Exception as error:  # noqa: BLE001 - whatever a rule's own code may do
             return self.executor.end_as_errored(replace(self.failure, error=error))
-        if decision is None:
-            return self.executor.end_as_errored(self.failure)
-        rule, verdict = decision
-        match verdict:
-            case Again():
+        match decision:
+            case Decision(verdict=Again() as verdict):
                 return self._try_again(verdict.wait)
-            case HandOver():
+            case Decision(rule=Rule() as rule, verdict=HandOver() as verdict):
                 self._hand_over(rule, verdict.method)
                 return self._go_on()
-            case PassOver():
+            case Decision(verdict=PassOver() as verdict):
                 self._pass_over(verdict)
                 return self._go_on()
+        return self.executor.end_as_errored(self.failure)
 
     def _case(self) -> Case:
         return Case(

@@ -17,6 +17,7 @@ from upkeep.databases import home, storable
 from upkeep.exceptions import NoOpenLetters
 from upkeep.port import port
 from upkeep.runs import handling
+from upkeep.runs.words import message_of
 from upkeep.tasks.values import to_storable
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from upkeep.runs.models import Run
     from upkeep.tasks.collections.base import Cursor
+
+FINGERPRINT = 64  # digits
 
 
 class DeadLetterQuerySet(QuerySet["DeadLetter"]):
@@ -34,6 +37,22 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
     def open(self) -> Self:
         """Return those that nobody has seen to."""
         return self.filter(state=DeadLetter.State.OPEN)
+
+    def of(self, call: str) -> Self:
+        """Return those of the calls of a function."""
+        return self.filter(call=call)
+
+    def of_cause(self, fingerprint: str) -> Self:
+        """Return those with a fingerprint, of which the first digits are enough."""
+        if len(fingerprint) >= FINGERPRINT:
+            return self.filter(fingerprint=fingerprint)
+        return self.filter(fingerprint__startswith=fingerprint)
+
+    def first_ones(self, number: int) -> Self:
+        """Return so many of them, the oldest, as a set that can be narrowed."""
+        pks = self.order_by("pk").values_list("pk", flat=True)
+        last = pks[number - 1 : number].first()
+        return self if last is None else self.filter(pk__lte=last)
 
     def retry(
         self, *, by: AbstractBaseUser | str = "", rate: float | None = None
@@ -55,6 +74,11 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
         Raises InvalidParameters where there is no reason.
         """
         return handling.discard(self, reason, by=by)
+
+    def assign(self, owner: AbstractBaseUser | None, *, note: str | None = None) -> int:
+        """Say whose they are, and what others should know; return how many."""
+        told = {} if note is None else {"note": storable(note)}
+        return self.update(owner=owner, **told)
 
     # What becomes of them in a run that retries them
 
@@ -80,6 +104,14 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
 
 
 DeadLetters = models.Manager.from_queryset(DeadLetterQuerySet)
+
+
+def let_go(collector: Any, field: Any, letters: Any, using: str) -> None:
+    """Open the letters again that a run was to retry which somebody deletes."""
+    state = DeadLetter._meta.get_field("state")
+    waiting = [each for each in letters if each.state == DeadLetter.State.RETRYING]
+    collector.add_field_update(state, DeadLetter.State.OPEN, waiting)
+    models.SET_NULL(collector, field, letters, using)
 
 
 class DeadLetter(models.Model):
@@ -113,7 +145,7 @@ class DeadLetter(models.Model):
     )
     retried_by = models.ForeignKey(  # last of all
         "upkeep.Run",
-        on_delete=models.SET_NULL,
+        on_delete=let_go,
         null=True,
         blank=True,
         related_name="letters_in_hand",
@@ -205,8 +237,7 @@ class DeadLetter(models.Model):
         self, owner: AbstractBaseUser | None, *, note: str | None = None
     ) -> None:
         """Say whose it is to see to it, and what others should know."""
-        told = {} if note is None else {"note": storable(note)}
-        self._row.update(owner=owner, **told)
+        self._row.assign(owner, note=note)
         self.refresh_from_db(using=home())
 
     @property
@@ -218,7 +249,7 @@ def payload_of(item: Any) -> Any:
     """Return an item as JSON: a record by its key; None where it cannot be stored."""
     try:
         return to_storable(item)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - the item's own code, which may do anything
         return None
 
 
@@ -231,6 +262,6 @@ def fingerprint_of(error: BaseException) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
-    said = re.sub(r"""\d+|'[^']*'|"[^"]*\"""", "#", str(error)[:1000])
+    said = re.sub(r"""\d+|'[^']*'|"[^"]*\"""", "#", message_of(error)[:1000])
     identity = f"{type(error).__module__}.{type(error).__qualname__}\n{place}\n{said}"
     return sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()

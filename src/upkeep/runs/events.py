@@ -25,7 +25,8 @@ class Event(models.Model):
 
         MOVE = "move", _("Move")  # The run came into `status`; `text` says why.
         LOG = "log", _("Log")  # The task said `text`.
-        NOTE = "note", _("Note")  # `actor` did `text` with its dead letters.
+        # `actor` did `text` with its dead letters, or `text` is odd about the run.
+        NOTE = "note", _("Note")
 
     run = models.ForeignKey(
         "upkeep.Run", on_delete=models.CASCADE, related_name="events"

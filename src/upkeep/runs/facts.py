@@ -6,13 +6,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
 from upkeep.tasks import parameters, registry
 from upkeep.tasks.masks import FILTERED, masked_names
+from upkeep.tasks.values import show, tag_of
 
 if TYPE_CHECKING:
+    from upkeep.runs.dead_letters import DeadLetter
     from upkeep.runs.events import Event
     from upkeep.runs.models import Run
 
@@ -41,6 +45,35 @@ def facts_of_event(event: Event) -> dict[str, Any]:
     names = [field.name for field in event._meta.concrete_fields if field.editable]
     values = {name: _as_json(getattr(event, name)) for name in names if name != "run"}
     return values | {"cursor": shown_cursor(event.run, event.cursor)}
+
+
+def facts_of_letter(letter: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter as JSON, without its traceback and what only we read."""
+    values = {name: _as_json(getattr(letter, name)) for name in TOLD_OF_LETTERS}
+    return values | {
+        "run": letter.run_id,
+        "retried_by": letter.retried_by_id,
+        "owner": _as_json(letter.owner),
+    }
+
+
+TOLD_OF_LETTERS = (
+    *("id", "call", "item", "payload", "error_class", "error_message", "attempts"),
+    *("fingerprint", "state", "note", "obstacle", "called_by"),
+    *("created_at", "settled_at"),
+)
+
+
+def payload_in_words(letter: DeadLetter) -> dict[str, str]:
+    """Return what was kept of an item or a call as people may see it."""
+    payload = letter.payload
+    if letter.call:
+        args = enumerate((payload or {}).get("args", []), start=1)
+        named = (payload or {}).get("kwargs", {})
+        payload = {_("Argument %(n)s") % {"n": n}: data for n, data in args} | named
+    elif not isinstance(payload, dict) or tag_of(payload):
+        payload = {} if payload is None else {_("Kept as"): payload}
+    return {name: Truncator(show(data)).chars(2_000) for name, data in payload.items()}
 
 
 def label(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     By = AbstractBaseUser | str
 
 AT_ONCE = 2_000  # letters, so that no transaction is long
+
+SLOWEST = 1 / 86_400  # items a second: one a day
 
 
 class _NoneWasOpen(Exception):
@@ -78,6 +81,15 @@ def _tell(note: Event, text: str) -> None:
     note.save(using=home(), update_fields=["text"])
 
 
+def retrial_told_of(note: Event) -> int | None:
+    """Return the number of the run that a line tells of, if it tells of a retrial."""
+    found = _RETRIED.fullmatch(note.text) if note.kind == Event.Kind.NOTE else None
+    return int(found["run"]) if found else None
+
+
+_RETRIED = re.compile(r"[\d,]+ dead letters? retried as run (?P<run>\d{1,19})\.")
+
+
 def _counted(number: int) -> str:
     return f"{number:,} dead letter{'' if number == 1 else 's'}"
 
@@ -87,10 +99,8 @@ def _counted(number: int) -> str:
 
 def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Run]:
     """Write a run for each run that the open letters come from, and give it these."""
-    if rate is not None and not 0 < rate < math.inf:
-        raise InvalidParameters(
-            {"rate": [f"{rate} is no number of items per second. Give one above 0."]}
-        )
+    if rate is not None and not SLOWEST <= rate < math.inf:
+        raise InvalidParameters({"rate": [_wrong(rate)]})
     letters = _whole(letters)
     if rate is not None and _calls(letters).exists():
         raise InvalidParameters({"rate": [_NO_RATE]})
@@ -103,6 +113,13 @@ def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Ru
     if not _call_again(letters, by) and not runs:
         raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
     return runs
+
+
+def _wrong(rate: float) -> str:
+    return (
+        f"{rate:g} is no number of items per second. Give one above 0; one a day, "
+        f"{SLOWEST:.6f}, is the slowest."
+    )
 
 
 _NO_RATE = (

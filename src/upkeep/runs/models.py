@@ -130,6 +130,12 @@ class Run(models.Model):
     done = models.PositiveBigIntegerField(_("done"), default=0)
     failed = models.PositiveBigIntegerField(_("failed"), default=0, db_default=0)
     skipped = models.PositiveBigIntegerField(_("skipped"), default=0, db_default=0)
+    changed = models.PositiveBigIntegerField(_("changed"), default=0, db_default=0)
+    """Records that were saved, of a task that declares updates."""
+
+    conflicts = models.PositiveBigIntegerField(_("conflicts"), default=0, db_default=0)
+    """Records that others had changed meanwhile, each as often as it was read again."""
+
     total = models.PositiveBigIntegerField(_("total"), null=True, blank=True)
     unit = models.CharField(_("unit"), max_length=16, default="item", db_default="item")
     result = models.JSONField(_("result"), null=True, blank=True)

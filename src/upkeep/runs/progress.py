@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, run: Run) -> None:
         self.done = run.done
         self.failed, self.skipped = run.failed, run.skipped
+        self.changed = run.changed
         self.passed = run.reached
         self.total = run.total
         self.unit = run.unit
@@ -66,7 +67,7 @@ class Progress:
                 "total": f"{self.total:,}",
                 "percent": 100 * (self.fraction or 0),
             }
-        return ", ".join([sentence, *self.losses])
+        return ", ".join([sentence, *self.losses, *self.gains])
 
     @property
     def losses(self) -> list[str]:
@@ -77,6 +78,13 @@ class Progress:
         if self.skipped:
             words.append(_("%(number)s skipped") % {"number": f"{self.skipped:,}"})
         return words
+
+    @property
+    def gains(self) -> list[str]:
+        """How many records were changed, of a task that declares updates."""
+        if not self.changed:
+            return []
+        return [_("%(number)s changed") % {"number": f"{self.changed:,}"}]
 
     @property
     def _sentence_without_total(self) -> str:

@@ -55,6 +55,12 @@ def why(run: Run) -> str:
 def _why_errored(run: Run) -> str:
     if run.error_class == INVALID_FILE:
         return _why_stopped_in_a_file(run)
+    if run.parent_id:
+        return _(
+            "An error stopped it, and the dead letters that it had not come to are "
+            "open again. Mend the cause, restart the workers if you changed code, then "
+            "resume it: it takes back what nobody else has seen to."
+        )
     return _(
         "An error stopped it, and its place was kept. Mend the cause, restart the "
         "workers if you changed code, then resume it: it goes on with the item that "

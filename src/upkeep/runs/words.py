@@ -49,3 +49,11 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
 def rounded(number: float) -> str:
     """Say a number with the digits that mean something."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says, whatever its own code may do."""
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 - as the docstring says
+        return f"(Its message cannot be printed: {type(another).__name__}.)"

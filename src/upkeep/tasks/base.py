@@ -16,6 +16,7 @@ from django.utils.decorators import classonlymethod
 from upkeep import databases
 from upkeep.conf import conf
 from upkeep.exceptions import InvalidParameters, InvalidTask
+from upkeep.port import port
 from upkeep.tasks import masks, policies, registry, throttles
 from upkeep.tasks import parameters as params
 from upkeep.tasks.collections import collect
@@ -52,6 +53,7 @@ def _lists_of_masked_names(cls: type[Task]) -> list[Sequence[str]]:
 def _refuse_strange_attributes(cls: type[Task]) -> None:
     found = chain(
         _strange_values(cls),
+        _strange_updates(cls),
         _strange_methods(cls),
         policies.refusals(cls),
         throttles.complaints(cls, reserved=_reserved_names()),
@@ -79,6 +81,22 @@ def _strange_values(cls: type[Task]) -> Iterator[str]:
         yield "masked must be a tuple of parameters, such as ('api_key',)."
     if cls.concurrency is not None and cls.concurrency < 1:
         yield "concurrency must be 1 or more, or None."
+
+
+def _strange_updates(cls: type[Task]) -> Iterator[str]:
+    if cls.updates and not _are_names(cls.updates):
+        yield "updates must be a tuple of field names, such as ('slug',)."
+    if cls.updates and not cls.atomic:
+        yield (
+            "updates are saved in the transaction of their chunk, and atomic = False "
+            "has none: leave one of the two out."
+        )
+    walked = {name.lstrip("-") for name in cls.cursor_fields or ()}
+    if both := sorted(walked.intersection(cls.updates)):
+        yield (
+            f"updates names {both[0]!r}, by which the records are walked: those that "
+            "are changed would come once more, or never. Walk by another field."
+        )
 
 
 def _strange_methods(cls: type[Task]) -> Iterator[str]:
@@ -146,6 +164,15 @@ class Task:
 
     time_budget: ClassVar[timedelta | None] = None
     """How long a run keeps a worker at a time; None: `UPKEEP["TIME_BUDGET"]`."""
+
+    updates: ClassVar[Sequence[str]] = ()
+    """
+    The fields that `process` changes and leaves to the engine to save.
+
+    A page's changed rows are written with one statement, each only if nobody else has
+    changed what was loaded of it; what somebody has is read and processed again. The
+    methods save() and the signals of the model are not called.
+    """
 
     throttles: ClassVar[Sequence[Throttle]] = ()
     """
@@ -326,6 +353,16 @@ class Task:
         None is given where the worker died before it could tell; `self.run` knows
         `error_class`, `error_message` and `error_at` then as well.
         """
+
+    def notify(self, error: BaseException | None) -> None:
+        """
+        Tell the person who asked for the run that an error has stopped it.
+
+        By default that is the mail of `UPKEEP["MAIL_ON_ERROR"]`; override it to tell
+        them in another way, or in both by `super().notify(error)`.
+        """
+        if self.run is not None:
+            port.mail_of_error(self.run)
 
     # What a task can use
 

@@ -280,12 +280,20 @@ def rules_without_end(task: type[Task]) -> list[Rule]:
     return [*rules, Otherwise()]
 
 
-def judge(rules: Iterable[Rule], case: Case) -> tuple[Rule, Verdict] | None:
-    """Return the first rule that decides the case, and what; None where none does."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rules say of a case: the first that decides it, and what."""
+
+    rule: Rule | None = None  # None where none does.
+    verdict: Verdict | None = None
+
+
+def judge(rules: Iterable[Rule], case: Case) -> Decision:
+    """Return what the first rule says that decides the case."""
     for rule in rules:
         if rule.fits(case.error) and (verdict := rule.verdict(case)):
-            return rule, verdict
-    return None
+            return Decision(rule, verdict)
+    return Decision()
 
 
 def refusals(task: type[Task]) -> Iterator[str]:

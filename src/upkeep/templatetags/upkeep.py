@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import NoReverseMatch, reverse
 
 from upkeep.runs import words
+from upkeep.runs.handling import retrial_told_of
 from upkeep.runs.places import place_of
 from upkeep.runs.progress import Progress
 
@@ -121,3 +122,9 @@ def rate(items_a_second: float) -> str:
 def place(event: Event) -> str:
     """Say where the run stopped, as the command line does."""
     return place_of(event)
+
+
+@register.filter
+def retrial(event: Event) -> int | None:
+    """Return the number of the run that a note says retries dead letters."""
+    return retrial_told_of(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
 from upkeep.databases import home, storable
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
 from upkeep.tasks import registry
 from upkeep.web import csp
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 SEE = "upkeep.view_run"
 START = "upkeep.run_task"
 STEER = "upkeep.control_run"
+HANDLE = "upkeep.handle_deadletter"
 
 SAFE = ("GET", "HEAD")
 
@@ -137,20 +139,41 @@ def _permissions_of_gone(label: str) -> set[str]:
     return found
 
 
-def find_run(request: HttpRequest, pk: int) -> Run:
+def find_run(request: HttpRequest, pk: int, **more: Any) -> Run:
     """
-    Return the run.
+    Return the run, and what `more` asks for together with it.
 
     Raises Http404, or PermissionDenied where its task asks for more.
     """
-    run = look_up_run(pk)
+    run = look_up_run(pk, **more)
     _require_own_permission(request, run)
     return run
 
 
-def look_up_run(pk: int) -> Run:
-    """Return the run, whoever asks. Raises Http404."""
-    run = Run.objects.using(home()).filter(pk=pk).select_related("requested_by").first()
+def find_letter(request: HttpRequest, pk: int) -> DeadLetter:
+    """
+    Return the dead letter.
+
+    Raises Http404, or PermissionDenied where the task of its run asks for more.
+    """
+    letters = DeadLetter.objects.using(home()).filter(pk=pk)
+    letter = letters.select_related("run", "owner", "retried_by").first()
+    if letter is None:
+        raise Http404(_("There is no dead letter %(number)s.") % {"number": pk})
+    if letter.run:
+        _require_own_permission(request, letter.run)
+    return letter
+
+
+def may_see(request: HttpRequest, run: Run) -> bool:
+    """Tell whether one has the permission that the task of a run asks for."""
+    return not run.asks_for or user_of(request).has_perm(run.asks_for)
+
+
+def look_up_run(pk: int, **more: Any) -> Run:
+    """Return the run, whoever asks, and what `more` asks for. Raises Http404."""
+    runs = Run.objects.using(home()).filter(pk=pk).select_related("requested_by")
+    run = runs.annotate(**more).first()
     if run is None:
         raise Http404(_("There is no run %(number)s.") % {"number": pk})
     return run

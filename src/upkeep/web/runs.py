@@ -17,8 +17,10 @@ from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
+from upkeep.runs.tallies import Tally, with_tally
 from upkeep.runs.why import INVALID_FILE, why
 from upkeep.runs.words import as_json
+from upkeep.web import notices
 from upkeep.web.access import (
     SEE,
     STEER,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
 
 EVENTS = 50
-LETTERS = 20
+LETTERS = 5
 
 # No error and no parameter: who waits for a report need not be who runs the project.
 TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
@@ -57,7 +59,7 @@ TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
 @guarded(SEE)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where a run stands, why it does not move, and its story."""
-    return _show(request, find_run(request, pk))
+    return _show(request, find_run(request, pk, **with_tally(pk)))
 
 
 @guarded(SEE, STEER, methods=["POST"])
@@ -108,10 +110,10 @@ def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpRes
         with moves_from(Source.PAGE):
             grant(by=user_of(request))
     except (InvalidTransition, AlreadyActive, QueueRefused) as error:
-        run.refresh_from_db()
+        run = find_run(request, run.pk, **with_tally(run.pk))
         return _show(request, run, status=CONFLICT, refusal=str(error))
     if wants_json(request) or wants_part(request):
-        return _show(request, run)
+        return _show(request, find_run(request, run.pk, **with_tally(run.pk)))
     return redirect(url_of(run))
 
 
@@ -120,22 +122,27 @@ def _show(
 ) -> HttpResponse:
     before = before_of(request)
     events, earlier = _page_of(run, before)
+    tally = Tally.told_by(run)
     if wants_json(request):
         story = {"story": list(map(facts_of_event, events)), "earlier": earlier}
         error = {"error": refusal} if refusal else {}
-        return data(run_in_full(run) | story | error, status=status)
+        counts = {"dead_letters": tally.as_json}
+        return data(run_in_full(run) | story | counts | error, status=status)
     reason = why(run)
-    letters = _dead_letters(run)
-    state = [facts(run), reason, refusal, [event.pk for event in events]]
-    state.append([letter.pk for letter in letters])
+    letters = _open_letters(run) if tally.open else []
+    state = [
+        *(facts(run), reason, refusal, tally.as_json),
+        *([event.pk for event in events], [letter.pk for letter in letters]),
+    ]
     context = _progress_context(run) | {
         "label": label(run),
         "why": reason,
         "refusal": refusal,
         "events": events,
         "earlier": earlier,
+        "tally": tally,
         "letters": letters,
-        "are_more_letters": len(letters) == LETTERS and run.failed > LETTERS,
+        "notice": "" if wants_part(request) else notices.take(request),
         "before": before,
         # In a template, `.items` of a dict would be the parameter of that name.
         "parameters": list(parameters_in_words(run).items()),
@@ -166,12 +173,10 @@ def _wishes(run: Run) -> list[str]:
     ]
 
 
-def _dead_letters(run: Run) -> list[DeadLetter]:
-    """Return the latest items that were kept, where any may be there."""
-    if not run.failed:
-        return []
-    letters = DeadLetter.objects.using(home()).filter(run=run).order_by("-pk")
-    return list(letters.defer("traceback", "payload")[:LETTERS])
+def _open_letters(run: Run) -> list[DeadLetter]:
+    """Return the latest items that were kept and that nobody has seen to."""
+    letters = DeadLetter.objects.using(home()).open().filter(run=run).order_by("-pk")
+    return list(letters.defer("traceback", "payload", "cursor")[:LETTERS])
 
 
 def _page_of(run: Run, before: str) -> tuple[list[Event], int | None]:

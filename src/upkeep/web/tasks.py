@@ -42,6 +42,8 @@ from upkeep.web.answers import (
     with_query,
 )
 from upkeep.web.forms import ParameterForm, form_of
+from upkeep.web.letters import are_there_open_letters
+from upkeep.web.metadata import Metadata
 from upkeep.web.sources import source_of
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
         for group, entries in overview().items()
     }
     state = {group: list(map(_entry_as_json, each)) for group, each in groups.items()}
+    has_letters = are_there_open_letters(request)
     if wants_json(request):
         return data({"tasks": [each for group in state.values() for each in group]})
     context = {
@@ -77,9 +80,12 @@ def task_list(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "is_live": bool(groups["active"]),
         "has_tasks": bool(registry.tasks()),
+        "has_letters": has_letters,
     }
     address = with_query(reverse("upkeep:task-list"), q=wanted)
-    return page(request, "tasks/list", context, address=address, state=state)
+    return page(
+        request, "tasks/list", context, address=address, state=[state, has_letters]
+    )
 
 
 @sensitive_post_parameters()  # Django's reports of errors show what was sent.
@@ -119,12 +125,16 @@ def _start(request: HttpRequest, label: str, task: type[Task] | None) -> HttpRes
 
 
 def _enqueue(request: HttpRequest, task: type[Task], form: ParameterForm) -> Run:
+    metadata = Metadata.of(request, task)
+    order = task.using(by=user_of(request), metadata=metadata.data)
     try:
         with moves_from(Source.PAGE):
-            return task.using(by=user_of(request)).enqueue(**_given(request, form))
+            run = order.enqueue(**_given(request, form))
     except VanishedReference:  # Another click has just used up a file that was kept.
         form.find_files()  # This says which.
         raise
+    metadata.tell(run)
+    return run
 
 
 def _given(request: HttpRequest, form: ParameterForm) -> dict[str, Any]:

@@ -11,20 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
-from django.db import DatabaseError, connections
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from upkeep.databases import home, is_passing
 from upkeep.dispatch.enqueue import advance_here, enqueue, write_for_here
-from upkeep.exceptions import InvalidParameters, InvalidTransition
+from upkeep.exceptions import InvalidParameters
 from upkeep.management.displays import display
 from upkeep.management.endings import how_to_watch, report, report_stop
-from upkeep.management.exits import Failed, Usage
+from upkeep.management.exits import Usage
 from upkeep.management.follower import Follower
 from upkeep.management.inline import Watched
-from upkeep.management.troubles import passing
-from upkeep.management.verbs.base import Verb, user_name
+from upkeep.management.verbs.base import user_name
+from upkeep.management.verbs.watching import Watching
 from upkeep.management.words import greeting, name
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import ENDED
@@ -37,10 +35,7 @@ if TYPE_CHECKING:
     from upkeep.tasks.order import Order
 
 
-PAUSING = "Pausing after the item in hand …"
-
-
-class RunTask(Verb):
+class RunTask(Watching):
     """
     Enqueue a run for a worker, and with --follow stay until it is over.
 
@@ -104,43 +99,11 @@ class RunTask(Verb):
         if inline:
             self._advance(run)
         elif follow:
-            self._follow(run)
+            self.follow(run)
         elif run.status in ENDED:  # A backend may run it before enqueue() returns.
             report(run, self.screen, self.errors)
         else:
             self.screen.say(f"{greeting(run)}\nTo watch it, {how_to_watch(run)}")
-
-    def _follow(self, run: Run) -> None:
-        with display(self.screen) as shown:
-            follower = Follower(run, shown)
-            try:
-                self.screen.say(greeting(run))
-                follower.follow()
-                end = report
-            except KeyboardInterrupt:
-                self._pause(run, follower)
-                end = report_stop
-        end(follower.run, self.screen, self.errors)
-
-    def _pause(self, run: Run, follower: Follower) -> None:
-        """Pause the run, and wait until its worker has the item in hand done."""
-        self.screen.say(PAUSING)
-        connections[home()].close()  # It may have been left in the midst of an answer.
-        try:
-            with moves_from(Source.COMMAND):
-                run.pause(by=user_name(), reason="Ctrl-C")
-        except InvalidTransition:
-            follower.look()  # It is over.
-            return
-        except DatabaseError as error:
-            if not is_passing(error):
-                raise
-            raise Failed(_not_paused(run, error)) from error
-        try:
-            follower.follow()
-        except KeyboardInterrupt:
-            connections[home()].close()
-            follower.look()
 
     def _advance(self, run: Run) -> None:
         self.screen.say(f"{name(run)} runs here.")
@@ -155,13 +118,6 @@ class RunTask(Verb):
             follower.look()
         end = report_stop if watched.ctrl_c else report
         end(follower.run, self.screen, self.errors)
-
-
-def _not_paused(run: Run, error: DatabaseError) -> str:
-    return (
-        f"{passing(error)}, so run {run.pk} was not paused; it goes on. "
-        f"Type: manage.py upkeep pause {run.pk}"
-    )
 
 
 @contextmanager

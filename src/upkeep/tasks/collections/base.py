@@ -22,6 +22,7 @@ class Page(Generic[Item]):
     last: bool  # Nothing comes after this page.
     cursor_after: Callable[[int], Cursor]  # Where to go on after items[index].
     names: Sequence[str] = ()  # What the items are called; () where that is plain.
+    key_of: Callable[[int], Any] | None = None  # The primary key of the record fetched.
 
 
 class Collection(ABC, Generic[Item]):

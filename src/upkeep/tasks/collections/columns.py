@@ -117,7 +117,7 @@ def _column(
     _refuse_unfit(queryset, name, target, alias, computed=computed)
     if computed:
         _refuse_other_zone(queryset, name, expression, alias)
-    if len(path) == 1 and _is_loaded(queryset, path[0]):
+    if len(path) == 1 and is_loaded(queryset, path[0]):
         name = attribute = path[0].attname
     else:
         attribute = f"{FETCHED}{place}" if path else name
@@ -229,8 +229,10 @@ def parts_of(expression: Any) -> Iterator[Any]:
         yield from parts_of(part)
 
 
-def _is_loaded(queryset: QuerySet[Any], field: Field[Any, Any]) -> bool:
+def is_loaded(queryset: QuerySet[Any], field: Field[Any, Any]) -> bool:
     """Tell whether only() and defer() let the records have the field."""
     names, are_deferred = queryset.query.deferred_loading
+    if not are_deferred:  # only("author__name") has the records have their author.
+        names = {name.partition("__")[0] for name in names}
     is_named = bool({field.name, field.attname} & set(names))
     return field.primary_key or is_named != are_deferred

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import chain
-from operator import attrgetter, or_
+from operator import attrgetter, itemgetter, or_
 from typing import Any
 
 from django.db import router
@@ -165,6 +165,9 @@ class QuerySetCollection(RecordsCollection):
         self.records = self.records.annotate(**self.keyset.fetched)
         self._values_of = attrgetter(*[each.attribute for each in self.keyset.columns])
         self._fitting: int | None = None  # Records of this kind in PAGE_BYTES.
+        names = [each.name for each in self.keyset.columns]
+        key = [names.index(each.attname) for each in queryset.model._meta.pk_fields]
+        self._is_single, self._primary = len(names) == 1, itemgetter(*key)
 
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next records; a place among ties costs some queries, not one."""
@@ -180,7 +183,15 @@ class QuerySetCollection(RecordsCollection):
         values = list(map(self._values_of, items))
         if values and not last:
             self.check_place(values[-1])
-        return Page(items, last, lambda index: self.cursor(values[index], until))
+        return Page(
+            items,
+            last,
+            cursor_after=lambda index: self.cursor(values[index], until),
+            key_of=lambda index: self._key(values[index]),
+        )
+
+    def _key(self, values: Any) -> Any:
+        return values if self._is_single else self._primary(values)
 
 
 def fetch(ranges: Iterable[QuerySet[Any]], number: int) -> list[Any]:
@@ -209,8 +220,9 @@ def fitting(items: Sequence[Any]) -> int | None:
 def _weight(records: Sequence[Any]) -> int:
     """Return the bytes of what is large in records, and a little for the rest."""
     weight, unweighed = 0, list(records)
+    enough = PAGE_BYTES * len(unweighed)  # A list may hold itself.
     seen: set[int] = set()  # A record that many refer to is there once.
-    while unweighed:
+    while unweighed and weight < enough:
         value = unweighed.pop()
         if isinstance(value, Model):
             if id(value) in seen:

@@ -1,0 +1,133 @@
+"""The columns of a table, and when two values of one are the same to the database."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, DecimalException
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.backends.utils import format_number
+from django.db.models import JSONField, Model
+
+from upkeep.exceptions import InvalidUpdate
+from upkeep.execution.updates.fields import is_steady
+from upkeep.execution.updates.tables.base import plain_type
+
+if TYPE_CHECKING:
+    from django.db.models import Field
+
+    from upkeep.execution.updates.tables.base import Table
+
+# Under such a name the bytes of a column are fetched where its value does not tell all.
+BYTES = "_upkeep_bytes_"
+
+IMMUTABLE = frozenset({type(None), bool, int, float, Decimal, str, bytes, UUID})
+IMMUTABLE |= {date, datetime, time, timedelta}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is remembered of a value that `process` may change in place."""
+
+    form: Any
+    copy: Any  # for a field that never writes a value in the same way twice
+
+
+class Column:
+    """One column of a table, as a record has it and as the database has it."""
+
+    def __init__(self, field: Field[Any, Any], place: int, table: Table) -> None:
+        self.field = field
+        self.table = table
+        self.name = field.name
+        self.attribute = field.attname
+        self.quoted = table.quote(str(field.column))
+        self.is_known = table.knows(field)
+        """Whether a loaded value tells the bytes that the database has."""
+
+        self.plain = plain_type(field)
+        """The type of values that are written as they are, if there is one."""
+
+        self.is_steady = is_steady(field)
+        self.memory = self.attribute if self.is_known else f"{BYTES}{place}"
+        """Where a record has what its row is recognized by."""
+
+    def kept(self, value: Any) -> Kept:
+        """Remember a value that can be changed in place by what is written of it."""
+        form = self.form(value)
+        is_same_again = self.is_steady or form == self.form(value)
+        return Kept(form=form, copy=None if is_same_again else deepcopy(value))
+
+    def differs(self, before: Any, after: Any) -> bool:
+        """Tell whether the database would keep two values as different ones."""
+        if type(before) is type(after) is self.plain:
+            return bool(before != after)
+        form = self.form(after)
+        if form == self.form(before):
+            return False
+        if form == self.form(after):
+            return True
+        # Each writing is another one, as with a cipher: the values themselves decide.
+        return bool(after != (before.copy if isinstance(before, Kept) else before))
+
+    def saved(self, record: Model) -> Any:
+        """Return what save() would write of a record."""
+        if type(value := record.__dict__.get(self.attribute)) is self.plain:
+            return value
+        value = self.field.pre_save(record, add=False)
+        prepared = self.field.get_db_prep_save(value, self.table.connection)
+        match prepared:
+            case str():  # Drivers take enumerations and safe texts for other types.
+                return str.__str__(prepared)
+            case bytearray() | memoryview():
+                return bytes(prepared)
+        return prepared
+
+    def key(self, value: Any) -> Any:
+        """Return the value of a primary key as a condition has it."""
+        if type(value) is self.plain:
+            return value
+        return self.field.get_db_prep_save(value, self.table.connection)
+
+    def form(self, value: Any) -> Any:
+        """Return what the database would keep of a value, so that it compares."""
+        if value is None or isinstance(value, Kept):
+            return value and value.form
+        if hasattr(value, "resolve_expression"):
+            raise InvalidUpdate(
+                f"process() set {self.name} of {self.field.model._meta.label} to an "
+                "expression, whose result nobody knows before the database does: set "
+                "it to a value, or leave it out of updates and use QuerySet.update()."
+            )
+        if type(self.field) is JSONField:
+            return json.dumps(value, cls=self.field.encoder)
+        return self._comparable(
+            self.field.get_db_prep_save(value, self.table.connection)
+        )
+
+    def _comparable(self, prepared: Any) -> Any:
+        match prepared:
+            case str():
+                return str.__str__(prepared)
+            case Decimal():
+                return self._rounded(prepared)
+            case memoryview() | bytearray():
+                return bytes(prepared)
+            case list() | tuple():
+                return tuple(map(self._comparable, prepared))
+            case _ if type(prepared) in IMMUTABLE:
+                return repr(prepared)  # NaN is like itself, -0.0 is not like 0.0.
+        return self.table.literal(prepared)
+
+    def _rounded(self, number: Decimal) -> str:
+        """Return a decimal with as many digits as the column has."""
+        digits = getattr(self.field, "max_digits", None)
+        places = getattr(self.field, "decimal_places", None)
+        try:
+            return str(format_number(number, digits, places))
+        except DecimalException:  # The database is the one to refuse it.
+            return repr(number)

@@ -1,0 +1,61 @@
+"""Tables of SQLite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models
+
+from upkeep.execution.updates.tables.base import INTEGERS, TEXTS, FieldClasses, Table
+
+if TYPE_CHECKING:
+    from django.db.models import Field
+
+    from upkeep.execution.updates.changes import Batch
+
+
+class SQLiteTable(Table):
+    """
+    A table of SQLite, where a statement for each row costs next to nothing.
+
+    One with many rows is no faster, and runs into the limit of parameters. A column may
+    hold what its type does not say, and the driver gives what it holds, unless there
+    is a converter: the plus sign keeps off those of the driver, and lets no type of
+    the column change what is compared.
+    """
+
+    known: ClassVar[FieldClasses] = (
+        INTEGERS | TEXTS | {models.BinaryField, models.FloatField}
+    )
+
+    def template(self, field: Field[Any, Any]) -> str:
+        return "(+%(expressions)s) COLLATE BINARY"
+
+    def update(self, batch: Batch) -> int:
+        assigned = ", ".join(f"{each.quoted} = %s" for each in batch.kind.changed)
+        sql = f"UPDATE {self.name} SET {assigned} WHERE {self._condition(batch)}"
+        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                sql,
+                [row[first:last] + row[:first] + row[last:] for row in batch.rows],
+            )
+            matched: int = cursor.rowcount
+            return matched
+
+    def matching(self, batch: Batch) -> list[int]:
+        sql = f"SELECT 1 FROM {self.name} WHERE {self._condition(batch)}"
+        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
+        return [
+            place
+            for place, row in enumerate(batch.rows)
+            if self.execute(sql, row[:first] + row[last:])
+        ]
+
+    def _condition(self, batch: Batch) -> str:
+        parts = [f"{self.quote(column)} = %s" for column in self.keys]
+        parts += [
+            f"{self.bytes_of(column, table=self.name)} IS %s"
+            for column in batch.kind.guarded
+        ]
+        return " AND ".join(parts)
