@@ -32,9 +32,9 @@ bench: $(VENV)/bin/uv ## Measure against loops written by hand.
 	@$(SYNC) --group test
 	@$(RUN) -m benchmarks
 
-soak: $(VENV)/bin/uv ## Try and measure what takes too long for each time: ONLY=machine
+soak: $(VENV)/bin/uv ## Try what takes too long for each time: ONLY=chaos MINUTES=5 SEED=7
 	@$(SYNC) --group test
-	@$(RUN) -m tools.soak $(ONLY)
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(RUN) -m tools.soak $(ONLY)
 
 screenshots: $(VENV)/bin/uv ## Take pictures of every page in every state.
 	@$(SYNC) --group test

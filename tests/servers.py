@@ -4,6 +4,7 @@ Servers for tests and benchmarks: each started for them alone, gone afterwards.
 `sqlite()`, `postgresql()` and `mariadb()` yield an entry for `DATABASES`, `redis()` an
 address. Every server lives in a folder of its own, on a free port of the loopback;
 started by root it runs as nobody, since PostgreSQL and MariaDB refuse to be root.
+`RESTARTABLE` yields the server beside the entry, for those who stop and start it.
 
 As a pytest plugin (`-p tests.servers`) this module starts the database of `--database`
 before Django reads its settings, and Redis when a test first asks for `redis_url`.
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -72,6 +74,13 @@ def postgresql() -> Iterator[DatabaseSettings]:
     The database itself is made by Django's test runner, here and in `mariadb()`. The
     role is no superuser, so that nothing passes here that a host would refuse.
     """
+    with restartable_postgresql() as (settings, _):
+        yield settings
+
+
+@contextmanager
+def restartable_postgresql() -> Iterator[tuple[DatabaseSettings, "Server"]]:
+    """Do the same, and yield the server as well; SIGQUIT lets it save nothing."""
     with folder("postgresql") as home:
         port, data = str(free_port()), str(home / "data")
         local = ["--host", str(home), "--port", port, "--username", "postgres"]
@@ -84,20 +93,28 @@ def postgresql() -> Iterator[DatabaseSettings]:
         createuser = [program("createuser", "postgresql"), *local, "--createdb"]
 
         call(initdb, home)
-        with running(server, home, ready=ready, stop=signal.SIGINT):
+        with running(server, home, ready=ready, stop=signal.SIGINT) as started:
             call([*createuser, "upkeep"], home)
-            yield database("postgresql", port)
+            yield database("postgresql", port), started
 
 
 @contextmanager
 def mariadb() -> Iterator[DatabaseSettings]:
     """Run MariaDB and yield settings for an account that owns databases `upkeep…`."""
+    with restartable_mariadb() as (settings, _):
+        yield settings
+
+
+@contextmanager
+def restartable_mariadb() -> Iterator[tuple[DatabaseSettings, "Server"]]:
+    """Do the same, and yield the server as well."""
     with folder("mariadb") as home:
         port = str(free_port())
         data = f"--datadir={home / 'data'}"
         accounts = home / "accounts.sql"
         accounts.write_text(
-            "CREATE USER upkeep@'127.0.0.1';\n"
+            # It is read at each start, and there is one account however many there are.
+            "CREATE USER IF NOT EXISTS upkeep@'127.0.0.1';\n"
             "GRANT ALL ON `upkeep%`.* TO upkeep@'127.0.0.1';\n"
         )
         install = [program("mariadb-install-db", "mariadb-server"), "--no-defaults"]
@@ -110,8 +127,8 @@ def mariadb() -> Iterator[DatabaseSettings]:
         ready += ["--protocol=tcp", "--host=127.0.0.1", f"--port={port}"]
 
         call(install, home)
-        with running(server, home, ready=ready):
-            yield database("mysql", port)
+        with running(server, home, ready=ready) as started:
+            yield database("mysql", port), started
 
 
 @contextmanager
@@ -128,6 +145,8 @@ def redis() -> Iterator[str]:
 
 
 DATABASES = {"sqlite": sqlite, "postgresql": postgresql, "mariadb": mariadb}
+
+RESTARTABLE = {"postgresql": restartable_postgresql, "mariadb": restartable_mariadb}
 
 
 def database(backend: str, port: str) -> DatabaseSettings:
@@ -184,6 +203,46 @@ def folder(name: str) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
+@dataclass
+class Server:
+    """A program that answers on a port, and can be ended and started there again."""
+
+    command: Command
+    home: Path
+    ready: Command
+    stop: signal.Signals = signal.SIGTERM
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.home / "server.log"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. Raises ServerFailed."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the tests, not for it
+                preexec_fn=end_with_parent(self.stop),  # noqa: PLW1509 - no threads yet
+                **unprivileged(),
+            )
+        wait_until_ready(self.process, self.ready, self.log)
+
+    def end(self, number: signal.Signals | None = None) -> None:
+        """End it by its own signal, or by another, and see it gone."""
+        self.process.send_signal(number or self.stop)
+        try:
+            self.process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
 @contextmanager
 def running(
     command: Command,
@@ -191,28 +250,17 @@ def running(
     *,
     ready: Command,
     stop: signal.Signals = signal.SIGTERM,
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Server]:
     """Run a server until the block ends; inside the block it answers."""
-    log = home / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command,
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the tests, not for their server
-            preexec_fn=end_with_parent(stop),  # noqa: PLW1509 - no threads yet
-            **unprivileged(),
-        )
+    server = Server(command, home, ready, stop)
     owner = os.getpid()
     try:
-        wait_until_ready(server, ready, log)
+        server.start()
         yield server
     finally:
         # A forked child that unwinds through here must leave the server alone.
         if os.getpid() == owner:
-            end(server, stop)
+            server.end()
 
 
 def wait_until_ready(
@@ -228,15 +276,6 @@ def wait_until_ready(
         f"{server.args!r} did not start ({state}). Its log:\n"
         + log.read_text(errors="replace")
     )
-
-
-def end(server: subprocess.Popen[bytes], stop: signal.Signals) -> None:
-    server.send_signal(stop)
-    try:
-        server.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
 
 
 def call(command: Command, home: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import unittest
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -28,11 +29,13 @@ from urllib.parse import urlsplit
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.core.management import load_command_class
 from django.core.management.base import CommandParser
 from django.db import connection
 from django.dispatch import Signal
 from django.test import Client, RequestFactory, TestCase
 from django.urls import reverse
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_django import Settings
 
 import upkeep as upkeep_itself
@@ -56,7 +59,9 @@ from upkeep import (
     throttle,
 )
 from upkeep.conf import Conf
+from upkeep.dispatch import supervisor
 from upkeep.execution.announcements import HOOKS, announce
+from upkeep.execution.failures import DATABASE_PATIENCE
 from upkeep.execution.letters import tell_of
 from upkeep.forms import CSVField, JSONLinesField, XLSXField
 from upkeep.management.exits import Exit
@@ -247,6 +252,58 @@ def test_the_settings_shown_are_settings(page: Path) -> None:
     exec(file_named("settings.py", page), shown)  # noqa: S102 - it is ours
     if page.name == "reference.md" or "UPKEEP" in shown:
         assert Conf(**shown["UPKEEP"]) != Conf()
+
+
+# How to deploy
+
+DEPLOY = DOCS / "how-to" / "deploy.md"
+
+
+def units() -> dict[str, ConfigParser]:
+    """Return the units of systemd on the page, by their paths."""
+    found: dict[str, ConfigParser] = {}
+    for language, text in blocks(DEPLOY):
+        if language == "ini":
+            path = text.partition("\n")[0].removeprefix("# ")
+            found[path] = ConfigParser(interpolation=None)
+            found[path].optionxform = str  # type: ignore[assignment,method-assign]
+            found[path].read_string(text)
+    return found
+
+
+def test_the_commands_that_are_deployed_are_commands() -> None:
+    commands = [
+        shlex.split(unit["Service"]["ExecStart"])[1:] for unit in units().values()
+    ]
+    dockerfile = file_named("Dockerfile", DEPLOY)
+    commands.append(json.loads(dockerfile.partition("CMD ")[2])[1:])
+    parser = load_command_class("upkeep", "upkeep").create_parser("manage.py", "upkeep")
+    for manage, name, *words in commands:
+        assert (manage, name) == ("manage.py", "upkeep")
+        assert parser.parse_args(words).verb in {"worker", "recover"}
+
+
+def test_the_unit_tells_the_supervisor_alone_and_leaves_time() -> None:
+    unit = units()["/etc/systemd/system/shop-worker.service"]["Service"]
+    assert unit["KillMode"] == "mixed"
+    assert unit["Restart"] == "always"
+    assert int(unit["TimeoutStopSec"]) > 10
+
+
+def test_the_options_of_the_connection_are_options() -> None:
+    shown: dict[str, Any] = {}
+    exec(file_named("settings.py", DEPLOY), shown)  # noqa: S102 - it is ours
+    options = shown["DATABASES"]["default"]["OPTIONS"]
+    assert conninfo_to_dict(make_conninfo(**options)).keys() == options.keys()
+
+
+def test_the_waits_of_a_restart_are_as_they_say() -> None:
+    text = DEPLOY.read_text(encoding="utf-8")
+    first, longest = supervisor.FIRST_RESTART_AFTER, supervisor.LONGEST_RESTART_AFTER
+    assert (first, longest) == (timedelta(seconds=1), timedelta(seconds=30))
+    assert "after 1, 2, 4 … 30 seconds" in text
+    assert f"up to {DATABASE_PATIENCE.seconds} s" in text
+    assert f"its lease ({Conf().LEASE.seconds} s)" in text
 
 
 # Tables

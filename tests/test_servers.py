@@ -79,8 +79,16 @@ class TestRunning:
 
     def test_ends_with_its_block(self, home: Path) -> None:
         with servers.running(FOR_EVER, home, ready=["true"]) as server:
-            assert server.poll() is None
-        assert server.returncode == -signal.SIGTERM
+            assert server.process.poll() is None
+        assert server.process.returncode == -signal.SIGTERM
+
+    def test_starts_again_after_it_was_killed(self, home: Path) -> None:
+        with servers.running(FOR_EVER, home, ready=["true"]) as server:
+            first = server.process
+            server.end(signal.SIGKILL)
+            server.start()
+            assert first.returncode == -signal.SIGKILL
+            assert server.process.poll() is None
 
     def test_shows_its_log_when_it_does_not_start(self, home: Path) -> None:
         command = ["sh", "-c", "echo no space left on device; exit 3"]
@@ -100,4 +108,4 @@ class TestRunning:
                 stack.close()
                 os._exit(0)
             assert os.waitpid(child, 0)[1] == 0
-            assert server.poll() is None
+            assert server.process.poll() is None

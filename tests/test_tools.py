@@ -2,12 +2,16 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
 from tools import kills, matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
+
+Capture = pytest.CaptureFixture[str]
 
 REPORT = """\
 <testsuites><testsuite tests="9" failures="1" errors="2" skipped="1"/></testsuites>
@@ -82,6 +86,10 @@ class TestServers:
             servers.provide()
 
 
+def befallen(_folder: Path, *, faults: int) -> dict[str, int]:
+    return {"faults": faults, "lost": 0}
+
+
 class TestSoak:
     def test_keeps_the_figures_of_earlier_times(self, tmp_path: Path) -> None:
         path = tmp_path / "build" / "soak.json"
@@ -104,11 +112,66 @@ class TestSoak:
             "1 GB of CSV with newlines in its values"
         ]
         assert len(soak.chosen(["machine"])) == 3
+        assert [each.name for each in soak.chosen(["chaos+mariadb"])] == [
+            "chaos on mariadb"
+        ]
         assert soak.chosen([]) == soak.SOAKS
+
+    def test_ends_with_one_table_of_what_befell_runs(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+    ) -> None:
+        soaks = [
+            soak.Soak(
+                name=f"chaos on {name}",
+                measure=partial(befallen, faults=faults),
+                at_most={"lost": 0},
+            )
+            for name, faults in [("this", 7), ("that", 12)]
+        ]
+        monkeypatch.setattr(soak, "SOAKS", soaks)
+        monkeypatch.setattr(soak, "JSON", tmp_path / "build" / "soak.json")
+        assert soak.main([]) == 0
+        *_, name, _at, faults, lost = capsys.readouterr().out.strip().splitlines()
+        assert name == "name    chaos on this                     chaos on that"
+        assert (faults.split(), lost.split()) == (
+            ["faults", "7", "12"],
+            ["lost", "0", "0"],
+        )
+
+    def test_fails_where_something_is_lost(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        one = soak.Soak(
+            name="chaos", measure=lambda folder: {"lost": 1}, at_most={"lost": 0}
+        )
+        monkeypatch.setattr(soak, "SOAKS", [one])
+        monkeypatch.setattr(soak, "JSON", tmp_path / "build" / "soak.json")
+        assert soak.main([]) == 1
+
+    def test_that_breaks_off_keeps_no_other_from_its_turn(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: Capture,
+    ) -> None:
+        def break_off(folder: Path) -> dict[str, int]:
+            raise CalledProcessError(1, "chaos")
+
+        soaks = [
+            soak.Soak(name="first", measure=break_off, at_most={}),
+            soak.Soak(name="second", measure=lambda folder: {"lost": 0}, at_most={}),
+        ]
+        monkeypatch.setattr(soak, "SOAKS", soaks)
+        monkeypatch.setattr(soak, "JSON", tmp_path / "build" / "soak.json")
+        assert soak.main([]) == 1
+        assert [each["name"] for each in json.loads(soak.JSON.read_text())] == [
+            "second"
+        ]
+        assert "first: it broke off." in capsys.readouterr().out
 
     def test_that_does_not_exist_is_an_error_with_the_names(self) -> None:
         with pytest.raises(
-            SystemExit, match=r"no soak with tea in its name:\n.*machine"
+            SystemExit, match=r"(?s)no soak with tea in its name:\n.*machine"
         ):
             soak.chosen(["tea"])
 

@@ -1,7 +1,8 @@
 """
 What takes too long for each time: `make soak` prints figures and keeps them.
 
-Words behind `python -m tools.soak` select what has one of them in its name.
+Words behind `python -m tools.soak` select what has one of them in its name, and words
+with a plus between them what has both: `chaos+mariadb`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +23,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests import large
-from tests.servers import DATABASES
+from tests.chaos.child import measured
+from tests.servers import DATABASES, RESTARTABLE
 from tools import kills, servers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +39,7 @@ class Soak:
 
     name: str
     measure: Callable[[Path], Figures]
-    at_most: dict[str, float]
+    at_most: Mapping[str, float]
 
     def run(self) -> Figures:
         """Measure in a folder that is gone afterwards."""
@@ -73,7 +76,80 @@ def driven(_folder: Path, *, database: str) -> Figures:
     return {"examples": EXAMPLES, "seconds": seconds, "failed": done.returncode}
 
 
+# How long chaos reigns on each database, and what decides on all that happens.
+MINUTES = float(os.environ.get("MINUTES") or 30)
+SEED = int(os.environ.get("SEED") or random.randrange(1_000_000))
+
+NOTHING_LOST = {"lost": 0, "twice": 0, "miscounted": 0, "not_succeeded": 0}
+
+# Beside a lease and a sweep there are workers whose supervisor waits up to 30 s.
+STANDSTILL = 90  # seconds
+
+LEASE = 30  # seconds, the default
+
+
+def played(_folder: Path, *, scenario: str, **options: Any) -> Figures:
+    """Play a scenario of real workers to its end."""
+    begun = time.monotonic()
+    found = measured(scenario, seed=SEED, **options)
+    return {"seconds": round(time.monotonic() - begun), **found}
+
+
 SOAKS = [
+    *(
+        Soak(
+            name=f"chaos on {database}",
+            measure=partial(
+                played,
+                scenario="chaos",
+                database=database,
+                lease=3,
+                seconds=MINUTES * 60,
+            ),
+            at_most={**NOTHING_LOST, "worst_standstill": STANDSTILL},
+        )
+        for database in DATABASES
+    ),
+    *(
+        Soak(
+            name=f"30 restarts of {database}",
+            measure=partial(
+                played, scenario="restarts", database=database, lease=3, count=30
+            ),
+            at_most=NOTHING_LOST,
+        )
+        for database in RESTARTABLE
+    ),
+    *(
+        Soak(
+            name=f"50 stops on {database}",
+            measure=partial(played, scenario="stops", database=database, count=50),
+            at_most={
+                "saved_after": 10,
+                "saved_beyond_item": 1,
+                "without_reason": 0,
+                "lost": 0,
+                "twice": 0,
+            },
+        )
+        for database in DATABASES
+    ),
+    *(
+        Soak(
+            name=f"50 takeovers on {database}, messages in {queue}",
+            measure=partial(
+                played,
+                scenario="takeovers",
+                database=database,
+                queue=queue,
+                lease=LEASE,
+                count=50,
+            ),
+            at_most={"worst": LEASE + 15, "lost": 0},
+        )
+        for database in DATABASES
+        for queue in ("database", "rq")
+    ),
     *(
         Soak(
             name=f"machine of one run on {database}",
@@ -100,7 +176,13 @@ SOAKS = [
 
 def chosen(words: Sequence[str]) -> list[Soak]:
     """Return the soaks with one of the words in their names, and all without words."""
-    found = [each for each in SOAKS if any(word in each.name for word in words or [""])]
+    found = [
+        each
+        for each in SOAKS
+        if any(
+            all(part in each.name for part in word.split("+")) for word in words or [""]
+        )
+    ]
     if not found:
         names = "\n".join(each.name for each in SOAKS)
         sys.exit(f"There is no soak with {' or '.join(words)} in its name:\n{names}")
@@ -110,15 +192,34 @@ def chosen(words: Sequence[str]) -> list[Soak]:
 def main(words: Sequence[str]) -> int:
     """Measure, print and keep what was found; 1 where something is too large."""
     complaints: list[str] = []
+    figures: list[Figures] = []
     for soak in chosen(words):
         print(f"\n==> {soak.name}", flush=True)
-        found = soak.run()
-        for name, value in found.items():
-            print(f"{name:16}  {value}")
+        try:
+            found = soak.run()
+        except subprocess.CalledProcessError as error:
+            complaints.append(f"{soak.name}: it broke off. {error}")
+            continue
+        figures.append(found)
+        print(table([found]), flush=True)
         keep(found, JSON)
         complaints += soak.complaints(found)
+    if befallen := [each for each in figures if "faults" in each]:
+        print("", table(befallen), sep="\n")
     print("", *complaints, sep="\n")
     return 1 if complaints else 0
+
+
+def table(figures: Sequence[Figures]) -> str:
+    """Set out figures, one column each, by what they are of."""
+    names = dict.fromkeys(name for each in figures for name in each)
+    rows = [[name, *(str(each.get(name, "")) for each in figures)] for name in names]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def keep(found: Figures, path: Path) -> None:
