@@ -74,7 +74,8 @@ REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
 
 COMING = DOCS / "coming-from-maintenance-tasks.md"
 
-PAGES = [DOCS / "reference.md", COMING, *sorted((DOCS / "how-to").glob("*.md"))]
+SPEED = DOCS / "speed.md"
+PAGES = [DOCS / "reference.md", COMING, SPEED, *sorted((DOCS / "how-to").glob("*.md"))]
 
 # What the reader's project has when the reference begins.
 MODELS = """\
