@@ -53,7 +53,7 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
 
     list_display = (
         *("number", "task", "status", "progress_in_brief"),
-        *("created", "on_its_page"),
+        *("made", "on_its_page"),
     )
     list_filter = ("status",)
     search_fields = ("task",)
@@ -65,12 +65,12 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
         *("task", "status", "progress", "on_its_page"),
         *("parameters_in_words", "metadata_in_words", "result_in_words"),
         *("requested_by", "queue", "backend", "priority", "due"),
-        *("created", "started", "ended", "time_running"),
+        *("made", "started", "ended", "time_running"),
         *("worker", "attempts", "error_class", "error_message"),
         *("error_at", "traceback"),
     )
 
-    created, due = _moment("created_at"), _moment("run_after")
+    made, due = _moment("created_at"), _moment("run_after")
     started, ended = _moment("started_at"), _moment("ended_at")
 
     @admin.display(description=_("run"), ordering="pk")

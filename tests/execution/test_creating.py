@@ -217,7 +217,9 @@ class TestItemsThatFail:
             assert run.error_at == "item 7"
             assert f"a value of type {word}" in run.error_message
             assert run.error_class == f"upkeep.exceptions.{InvalidResult.__name__}"
-        trial.process = lambda self, number: old
+        trial.creates, trial.process = Item, lambda self, number: Parcel(weight=1)
+        assert "a value of type Parcel" in trial.run_now().error_message
+        trial.creates, trial.process = Effect, lambda self, number: old
         assert "in the database already" in trial.run_now().error_message
 
 

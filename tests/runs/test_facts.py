@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 PUBLIC = {
     *("id", "task", "label", "parameters", "metadata", "requested_by"),
     *("status", "reason", "cursor", "done", "failed", "skipped", "total"),
-    *("changed", "conflicts"),
+    *("changed", "created", "deleted", "conflicts"),
     *("result", "eta", "parent", "rate"),
     *("error_class", "error_message", "error_at", "traceback", "unit"),
     *("lease_until", "worker", "attempts"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DataError, connections
@@ -105,7 +105,7 @@ class Creator:
     # What cannot be inserted
 
     def _check(self, item: object) -> None:
-        if not isinstance(item, self.model):
+        if not self._is_of_model(item):
             raise InvalidResult(
                 f"process() gave a value of type {type(item).__name__}, but its task "
                 f"creates {self.model._meta.label}: return or yield objects of that "
@@ -117,6 +117,11 @@ class Creator:
                 "database already: return or yield new objects only, and change those "
                 "that are there by updates, or by save()."
             )
+
+    def _is_of_model(self, item: object) -> TypeGuard[Model]:
+        """Tell whether an object has the columns of the model, and no others."""
+        whole = self.model._meta.concrete_model
+        return isinstance(item, Model) and item._meta.concrete_model is whole
 
     def _refuse_what_cannot_be_inserted(self) -> None:
         meta = self.model._meta

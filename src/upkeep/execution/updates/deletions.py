@@ -29,7 +29,7 @@ def refuse_followers(model: type[Model]) -> None:
 
 def _more_than_the_row(model: type[Model]) -> Iterator[str]:
     meta = model._meta
-    if meta.get_parent_list() and not meta.proxy:
+    if any(each._meta.parents for each in (model, *meta.get_parent_list())):
         yield "lies in several tables"
     for name, signal in [("pre_delete", pre_delete), ("post_delete", post_delete)]:
         if signal.has_listeners(model):
