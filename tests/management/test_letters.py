@@ -75,7 +75,8 @@ class TestLetters:
         assert "invalid choice" in upkeep("letters", run.pk, "--state", "lost").err
 
     def test_are_no_more_than_asked_for(self, run: Run) -> None:
-        assert len(upkeep("letters", run.pk, "--limit", 1).out.splitlines()) == 2
+        *table, more = upkeep("letters", run.pk, "--limit", 1).out.splitlines()
+        assert (len(table), more) == (2, "There are more: --limit 0 lists all of them.")
         assert len(upkeep("letters", run.pk, "--limit", 0).out.splitlines()) == 4
         assert "is no number" in upkeep("letters", run.pk, "--limit=-1").err
 

@@ -77,3 +77,9 @@ class TestText:
 def test_what_was_changed_is_told_where_a_task_declares_updates() -> None:
     run = Run(done=5, total=5, changed=3)
     assert Progress(run).text == "5 of 5 items (100 %), 3 changed"
+
+
+def test_a_limit_to_the_rate_is_what_the_rest_takes_its_time_by() -> None:
+    run = Run(done=10, total=50, rate=2, time_running=timedelta(seconds=0.1))
+    assert Progress(run).rate == 2
+    assert Progress(run).time_left == timedelta(seconds=20)

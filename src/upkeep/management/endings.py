@@ -8,6 +8,7 @@ from upkeep.databases import home
 from upkeep.management.exits import Cancelled, Failed, Paused, Stopped
 from upkeep.management.screen import printable
 from upkeep.management.words import compact, outcome
+from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.status import Status
 from upkeep.runs.why import INVALID_FILE, why
@@ -73,6 +74,12 @@ def _report_success(run: Run, screen: Screen) -> None:
     screen.say(outcome(run))
     if run.result is not None:
         screen.say(f"Result: {compact(run.result)}")
+    origin = run.parent_id or run.pk  # Letters stay with the run that they come from.
+    if run.failed and DeadLetter.objects.using(home()).filter(run=origin).exists():
+        screen.say(
+            f"To look at what failed, type: manage.py upkeep letters {origin} "
+            "--state open"
+        )
 
 
 def _why(run: Run) -> str:

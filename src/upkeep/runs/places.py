@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
 
 
+# What the number of a place is one of, by its key in the cursor.
+NAMES = {"position": "position", "line": "line", "letter": "dead letter"}
+
+
 def shown_cursor(run: Run, cursor: Any) -> Any:
     """Return a cursor of the run as JSON."""
     secrets = _secrets(run)
@@ -53,10 +57,9 @@ def _in_words(cursor: Any) -> str:
             return ", ".join(
                 f"{name.lstrip('-')} {_said(each)}" for name, each in pairs
             )
-        case {"position": position}:
-            return f"position {position}"
-        case {"line": line}:
-            return f"line {line}"
+        case {"position": number} | {"line": number} | {"letter": number}:
+            (kind,) = {"position", "line", "letter"}.intersection(cursor)
+            return f"{NAMES[kind]} {number}"
         case {"kind": "once"}:
             return ""
         case {"value": value}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ class Progress:
     def __init__(self, run: Run) -> None:
         self.done = run.done
         self.failed, self.skipped = run.failed, run.skipped
+        self.limit = run.rate
         self.changed, self.created, self.deleted = run.changed, run.created, run.deleted
         self.passed = run.reached
         self.total = run.total
@@ -40,7 +42,10 @@ class Progress:
     def rate(self) -> float | None:
         """Items a second while a worker held the run; None before the first."""
         seconds = self.time_running.total_seconds()
-        return self.passed / seconds if self.passed and seconds else None
+        if not (self.passed and seconds):
+            return None
+        # To wait until the next item is due is no time that it runs.
+        return min(self.passed / seconds, self.limit or math.inf)
 
     @property
     def time_left(self) -> timedelta | None:

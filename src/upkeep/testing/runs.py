@@ -31,6 +31,12 @@ def run_inline(
     where a throttle holds for 5 seconds or more. Raises what `run_now` raises, and
     InvalidTransition for a run that is over.
     """
+    given: object = task
+    if isinstance(given, Task):
+        name = type(given).__name__
+        raise TypeError(
+            f"run_inline() takes the class, and its parameters: run_inline({name}, …)."
+        )
     if stop_after is not None and stop_after < 0:
         raise ValueError(f"stop_after must be 0 or more, not {stop_after}.")
     with (

@@ -70,8 +70,12 @@ class ListLetters(Verb):
         if state:
             letters = letters.filter(state=state)
         letters = letters.order_by("-pk").select_related("owner")
-        shown = letters.defer("traceback", "cursor")[: limit or None]
-        self._show(list(shown), as_json=json)
+        found = list(
+            letters.defer("traceback", "cursor")[: limit + 1 if limit else None]
+        )
+        self._show(found[: limit or None], as_json=json)
+        if limit and len(found) > limit and not json:
+            self.screen.say("There are more: --limit 0 lists all of them.")
 
     def _show_all(self, *, as_json: bool) -> None:
         sets = list(open_sets())

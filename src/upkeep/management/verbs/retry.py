@@ -54,7 +54,9 @@ class RetryLetters(Watching):
         """Hand them to a run or to workers, and see to it as far as is wanted."""
         if follow and calls is not None:
             raise Usage(
-                "Calls are made by workers, without a run that can be followed."
+                "Calls are made by workers, without a run that can be followed. "
+                "Leave --follow out, and look at them with: manage.py upkeep letters "
+                f"--calls {calls}"
             )
         letters = selected(numbers, calls, cause)
         if calls is not None:
@@ -67,7 +69,8 @@ class RetryLetters(Watching):
         elif run.status in ENDED:  # A backend may run it before enqueue() returns.
             report(run, self.screen, self.errors)
         else:
-            self.screen.say(f"{greeting(run)}\nTo watch it, {how_to_watch(run)}")
+            self.screen.say(f"{greeting(run)} It has {run.total:,} of the letters.")
+            self.screen.say(f"To watch it, {how_to_watch(run)}")
 
     def _call_again(self, letters: DeadLetterQuerySet, rate: float | None) -> None:
         before = letters.open().count()
