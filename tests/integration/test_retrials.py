@@ -25,7 +25,7 @@ from tests.integration.harness import (
     wait_until,
     work_off_queue,
 )
-from tests.testapp.maintenance import CountUpWithRules
+from tests.testapp.maintenance import CountUpAgain
 from tests.testapp.models import Effect
 from upkeep.exceptions import NoOpenLetters
 from upkeep.models import DeadLetter, Run
@@ -43,7 +43,7 @@ State = DeadLetter.State
 def parent_of(*keys: int) -> Run:
     """Return a run that is over and has kept these items."""
     run = Run.objects.create(
-        task=CountUpWithRules.label(),
+        task=CountUpAgain.label(),
         status=Status.SUCCEEDED,
         ended_at=timezone.now(),
     )

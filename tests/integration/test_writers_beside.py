@@ -35,7 +35,7 @@ ROWS = 400
 CHANGES = {"postgresql": 10_000, "mysql": 10_000, "sqlite": 5_000}
 SOME_CHANGES = 2_000
 
-ACCENTS = str.maketrans("aeiou", "áéíóú")
+ACCENTS = str.maketrans("aeiouAEIOU", "áéíóúÁÉÍÓÚ")
 STEP = 1000  # More than there are rows. The task adds it where the writer adds one.
 
 

@@ -202,6 +202,29 @@ class Doze(Job):
         sleep(60)
 
 
+class CountUpAgain(CountUpInChunks):
+    """The same over dead letters, some of which fail anew, each in its own way."""
+
+    on_error = [
+        Retry(OSError, attempts=3, wait=timedelta(0)),
+        Quarantine(ValueError),
+        Handle(KeyError, "mend"),
+        Discard(OSError),
+    ]
+    errors = {5: ValueError("no"), 9: KeyError("no"), 13: OSError("no")}
+    skips = 20
+
+    def process(self, item: Item) -> None:
+        if item.pk == self.skips:
+            raise Skip
+        super().process(item)
+        if error := self.errors.get(item.pk):
+            raise error
+
+    def mend(self, error: KeyError, item: Item) -> None:
+        super().process(item)
+
+
 class CountUpOverPoison(CountUp):
     """Count up; the item of one key ends the process, whoever comes to it."""
 
