@@ -511,6 +511,23 @@ def test_a_commit_whose_answer_is_lost_counts_once(
     assert caplog.text.count("counts as failed") == 1
 
 
+def test_an_attempt_whose_commit_got_no_answer_is_not_made_once_more(
+    faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_on_chunk = Executor._work_on_chunk
+
+    def lose_each_answer(self: Executor) -> None:
+        work_on_chunk(self)
+        if self.chunk.failure:
+            raise InterfaceError("the line went dead")
+
+    monkeypatch.setattr(Executor, "_work_on_chunk", lose_each_answer)
+    rules = [Retry(ValueError, wait=timedelta(0), attempts=3), Quarantine(ValueError)]
+    run = faulty(*rules, bad={MIDDLE}).run_now()
+    assert counts(run) == (Status.SUCCEEDED, 19, 1, 0)
+    assert (Faulty_executed(run), run.dead_letters.get().attempts) == (3, 3)
+
+
 def test_a_commit_of_a_handler_whose_answer_is_lost_counts_once(
     faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

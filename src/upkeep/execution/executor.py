@@ -434,6 +434,10 @@ class Executor:
         self, error: BaseException, chunk: Chunk, *, is_committed: bool
     ) -> None:
         """Go on after an error of a chunk, or make a failure of it."""
+        if self._has_noted(chunk.failure) and databases.is_passing(error):
+            self.log_lines.clear()  # They were written, and only the answer was lost.
+            self.failure = chunk.failure
+            return
         if databases.is_passing(error):
             goes_on = self._wait_and_try_again(chunk)
         elif is_committed:
@@ -446,6 +450,10 @@ class Executor:
         else:
             is_own = not is_committed and not isinstance(error, TransactionEnded)
             self.failure = self._failure(error, chunk, is_own=is_own)
+
+    def _has_noted(self, failure: Failure | None) -> bool:
+        """Tell whether the row counts the last attempt at the item of a failure."""
+        return failure is not None and self.run.item_attempts == failure.attempts
 
     def _recover_settlement(
         self, failure: Failure, error: BaseException, *, is_committed: bool
