@@ -511,21 +511,30 @@ def test_a_commit_whose_answer_is_lost_counts_once(
     assert caplog.text.count("counts as failed") == 1
 
 
-def test_an_attempt_whose_commit_got_no_answer_is_not_made_once_more(
-    faulty: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_the_last_attempt_of_a_job_is_not_made_again_for_want_of_an_answer(
+    known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work_on_chunk = Executor._work_on_chunk
+    performed: list[int] = []
 
-    def lose_each_answer(self: Executor) -> None:
+    def lose_the_last_answer(self: Executor) -> None:
         work_on_chunk(self)
-        if self.chunk.failure:
+        if len(performed) == 3:
             raise InterfaceError("the line went dead")
 
-    monkeypatch.setattr(Executor, "_work_on_chunk", lose_each_answer)
-    rules = [Retry(ValueError, wait=timedelta(0), attempts=3), Quarantine(ValueError)]
-    run = faulty(*rules, bad={MIDDLE}).run_now()
-    assert counts(run) == (Status.SUCCEEDED, 19, 1, 0)
-    assert (Faulty_executed(run), run.dead_letters.get().attempts) == (3, 3)
+    @known
+    class Trial(Job):
+        rule = Retry(ValueError, wait=timedelta(0), attempts=3)
+        on_error = [rule, Quarantine(ValueError)]
+
+        def perform(self) -> None:
+            performed.append(1)
+            raise ValueError("bad")
+
+    monkeypatch.setattr(Executor, "_work_on_chunk", lose_the_last_answer)
+    run = Trial.run_now()
+    assert (run.status, len(performed)) == (Status.DISCARDED, 3)
+    assert run.dead_letters.get().attempts == 3
 
 
 def test_a_commit_of_a_handler_whose_answer_is_lost_counts_once(
