@@ -134,7 +134,7 @@ STATEMENTS = [
             "Each write says under which token and from which status, and the database "
             "decides."
         ),
-        heading="docs/explanation.md#Every write carries the token",
+        heading="docs/explanation/guarantees.md#Every write carries the token",
     ),
     decided_otherwise(
         "J18",
@@ -307,7 +307,7 @@ STATEMENTS = [
         "integration/test_kill.py::"
         "test_each_effect_happens_once_wherever_the_worker_is_killed",
         ours="The place is saved with it, and both with the work itself.",
-        heading="docs/explanation.md#The place is saved with the work",
+        heading="docs/explanation/guarantees.md#The place is saved with the work",
     ),
     shown(
         "L07",
@@ -384,7 +384,7 @@ STATEMENTS = [
             "Each message and each write bears the token of the run, and an old one "
             "does nothing."
         ),
-        heading="docs/explanation.md#Every write carries the token",
+        heading="docs/explanation/guarantees.md#Every write carries the token",
     ),
     shown(
         "O01",

@@ -348,7 +348,7 @@ STATEMENTS = [
         ours=(
             "The condition of each write is the token, which a checkpoint leaves alone."
         ),
-        heading="docs/explanation.md#Every write carries the token",
+        heading="docs/explanation/guarantees.md#Every write carries the token",
     ),
     shown(
         "RUN-18",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -22,8 +19,8 @@ from tests.acceptance import (
 )
 from tests.acceptance.keys import all_keys
 from tests.acceptance.statements import State, Statement
+from tests.inventory import TESTS, is_a_test
 
-TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent
 
 MAP = [
@@ -105,30 +102,10 @@ def test_a_heading_that_is_named_is_there() -> None:
     assert {name for name in named if not is_a_heading(name)} == set()
 
 
-def is_a_test(name: str) -> bool:
-    path, _, _ = name.partition("::")
-    return name in contents_of(path)
-
-
 def is_a_heading(name: str) -> bool:
     path, _, heading = name.partition("#")
     text = (ROOT / path).read_text(encoding="utf-8")
     return heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-
-
-@cache
-def contents_of(path: str) -> frozenset[str]:
-    """Return the tests of a file, as `path::Class::test`."""
-    module = ast.parse((TESTS / path).read_text(encoding="utf-8"))
-    return frozenset(_contents(module, path))
-
-
-def _contents(scope: ast.Module | ast.ClassDef, name: str) -> Iterator[str]:
-    for node in scope.body:
-        if isinstance(node, ast.ClassDef):
-            yield from _contents(node, f"{name}::{node.name}")
-        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            yield f"{name}::{node.name}"
 
 
 HERE = "acceptance/test_acceptance.py"
