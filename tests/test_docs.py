@@ -44,6 +44,7 @@ from tests.management.commands import upkeep
 from tests.registering import registered
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Slowly
+from tools import soak
 from upkeep import (
     Handle,
     Job,
@@ -651,6 +652,37 @@ def test_every_field_of_a_run_is_there() -> None:
 def test_every_test_that_is_named_is_there(page: Path) -> None:
     named = named_in(page.read_text(encoding="utf-8"))
     assert [name for name in named if not is_a_test(name)] == []
+
+
+@pytest.mark.parametrize("part", ["How they are kept", "How it is tested"])
+def test_every_law_names_the_test_that_shows_it(part: str) -> None:
+    text = GUARANTEES.read_text(encoding="utf-8")
+    (laws,) = re.findall(rf"^## {part}\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    _, *others = re.split(r"^### ", laws, flags=re.MULTILINE)
+    assert len(others) >= 5
+    assert [law.splitlines()[0] for law in others if not named_in(law)] == []
+
+
+def test_every_promise_says_where_it_holds_what_keeps_it_and_what_tests_it() -> None:
+    text = GUARANTEES.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!what happens|---)(.*) \|$", promises(text), re.MULTILINE)
+    assert len(rows) >= 10
+    for row in rows:
+        *_, where, kept_by, tested_by = row.split(" | ")
+        assert where
+        assert re.fullmatch(r"\[.+\]\(#.+\)", kept_by), row
+        assert re.fullmatch(r"\[.+\]\(#.+\)", tested_by), row
+
+
+def promises(text: str) -> str:
+    return text.partition("## The promises")[2].partition("\n## ")[0]
+
+
+def test_what_repeats_a_soak_is_a_command_for_one() -> None:
+    text = GUARANTEES.read_text(encoding="utf-8")
+    words = re.findall(r"`make soak ONLY=([\w+]+)", text)
+    assert len(words) >= 10
+    assert [len(soak.chosen([each])) for each in words] == [1] * len(words)
 
 
 def named_in(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from subprocess import CalledProcessError
 
 import pytest
 
-from tools import kills, matrix, servers, soak
+from tools import figures, kills, matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
 
 Capture = pytest.CaptureFixture[str]
@@ -180,6 +180,71 @@ class TestSoak:
         assert soaked.complaints(soaked.run()) == [
             "all: a is None, and at most 1 is allowed"
         ]
+
+
+SEVERAL = {
+    "name": "chaos on sqlite",
+    "at": "2030-01-02T03:04:05+00:00",
+    "seconds": 1834,
+    "minutes": 30.0,
+    "seed": 7,
+    "runs": 1200,
+    "lost": 0,
+    "twice": 2,
+    "miscounted": 0,
+    "not_succeeded": 0,
+    "worst_standstill": 31.2,
+    "worker killed": 57,
+}
+EARLIER = SEVERAL | {"at": "2029-01-02T03:04:05+00:00", "runs": 1}
+
+
+class TestFigures:
+    """What the page shows of soaks is written by no hand."""
+
+    def test_are_the_last_of_each_soak_with_what_repeats_it(self) -> None:
+        told = figures.markdown([SEVERAL, EARLIER]).splitlines()
+        assert told[2] == (
+            "| chaos on sqlite | runs 1,200 | lost 0, **twice 2**, miscounted 0, "
+            "not succeeded 0, worst standstill 31.2 (at most 90) | 0:30:34 | "
+            "2030-01-02 | `make soak ONLY=chaos+sqlite MINUTES=30 SEED=7` |"
+        )
+        assert told[3].endswith("| not run yet | `make soak ONLY=chaos+postgresql` |")
+        assert told[-3:] == [
+            "| what happened | chaos on sqlite |",
+            "| --- | --- |",
+            "| worker killed | 57 |",
+        ]
+
+    def test_that_are_missing_are_marked(self) -> None:
+        without = {key: SEVERAL[key] for key in SEVERAL if key != "lost"}
+        assert "| **lost unknown**, " in figures.markdown([without])
+
+    @pytest.mark.parametrize("one", soak.SOAKS, ids=lambda one: one.name)
+    def test_name_what_selects_the_soak(self, one: soak.Soak) -> None:
+        assert one in soak.chosen([figures.selector(one)])
+
+    def test_name_what_selects_it_alone_where_words_can(self) -> None:
+        first = soak.SOAKS[0]
+        assert soak.chosen([figures.selector(first)]) == [first]
+
+    def test_take_the_place_of_those_before(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        page, kept = tmp_path / "page.md", tmp_path / "soak.json"
+        page.write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter")
+        monkeypatch.setattr(figures, "PAGE", page)
+        kept.write_text(json.dumps([SEVERAL]))
+        for _ in range(2):
+            figures.main([kept])
+        before, *between, after = page.read_text().splitlines()
+        assert (before, after) == ("before", "after")
+        assert "old" not in between
+        assert "\n".join(between).count("chaos on sqlite") == 2
+
+    def test_that_find_no_place_are_refused(self) -> None:
+        with pytest.raises(SystemExit, match="no place between"):
+            figures.inserted("a page", [])
 
 
 class TestKills:

@@ -92,7 +92,8 @@ def played(_folder: Path, *, scenario: str, **options: Any) -> Figures:
     """Play a scenario of real workers to its end."""
     begun = time.monotonic()
     found = measured(scenario, seed=SEED, **options)
-    return {"seconds": round(time.monotonic() - begun), **found}
+    lasting = {"minutes": MINUTES} if "seconds" in options else {}
+    return {"seconds": round(time.monotonic() - begun), **lasting, **found}
 
 
 SOAKS = [

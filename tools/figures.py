@@ -1,0 +1,145 @@
+"""
+The figures of the last soaks, as the page on guarantees shows them.
+
+`python -m tools.figures` writes them from build/soak.json between the marks on the
+page, so that nobody types a number. Other files of figures can be named instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+
+from tools.soak import JSON, ROOT, SOAKS, Figures, Soak, chosen
+
+PAGE = ROOT / "docs" / "explanation" / "guarantees.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+
+HEADINGS = ["soak", "tried", "found", "took", "on", "repeat it by"]
+
+# What is no figure of what was tried, but says which soak it was, when and how long.
+CIRCUMSTANCES = {"name", "at", "seconds", "minutes", "seed"}
+
+
+def main(paths: Sequence[Path]) -> None:
+    """Write the figures of some files, or of the last soaks here, on the page."""
+    figures = [json.loads(path.read_text()) for path in paths or [JSON]]
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(inserted(page, chain.from_iterable(figures)), encoding="utf-8")
+
+
+def inserted(page: str, figures: Iterable[Figures]) -> str:
+    """Return a page with the figures between its marks, whatever was there before."""
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        sys.exit(f"The page has no place between {BEGIN.strip()} and {END}.")
+    return f"{before}{BEGIN}\n{markdown(figures)}\n{END}{after}"
+
+
+def markdown(figures: Iterable[Figures]) -> str:
+    """Set out the last figures of each soak, and what happened to whom by chance."""
+    by_time = sorted(figures, key=lambda each: str(each["at"]))
+    last = {each["name"]: each for each in by_time}
+    known = [(soak, last.get(soak.name)) for soak in SOAKS]
+    tables = [table(HEADINGS, [row(soak, found) for soak, found in known])]
+    if befallen := [found for _, found in known if found and faults(found)]:
+        tables.append(table_of_faults(befallen))
+    return "\n".join(tables)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+# A soak
+
+
+def row(soak: Soak, found: Figures | None) -> list[str]:
+    """Say of a soak what was tried, what came of it, and how to do it again."""
+    if found is None:
+        return [soak.name, "–", "–", "–", "not run yet", f"`{command(soak)}`"]
+    names = found.keys() - faults(found).keys() - soak.at_most.keys() - CIRCUMSTANCES
+    tried = [figure(name, found[name]) for name in found if name in names]
+    limited = [judged(name, found.get(name), at) for name, at in soak.at_most.items()]
+    return [
+        soak.name,
+        ", ".join(tried) or "–",
+        ", ".join(limited),
+        duration(found.get("seconds")),
+        datetime.fromisoformat(found["at"]).date().isoformat(),
+        f"`{command(soak, found)}`",
+    ]
+
+
+def figure(name: str, value: Any) -> str:
+    """Return a figure as one reads it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{name.replace('_', ' ')} {value:,}"
+
+
+def judged(name: str, value: Any, limit: float) -> str:
+    """Return a figure with its limit, in bold where it is missing or too large."""
+    if value is None:
+        return f"**{name.replace('_', ' ')} unknown**"
+    said = figure(name, value)
+    if limit:
+        said += f" (at most {limit:,})"
+    return f"**{said}**" if value > limit else said
+
+
+def duration(seconds: float | None) -> str:
+    """Return hours, minutes and seconds, where it is known how many."""
+    return "–" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def command(soak: Soak, found: Figures | None = None) -> str:
+    """Return what repeats a soak: alone, as long, and with the same chances."""
+    options = {"MINUTES": "minutes", "SEED": "seed"}
+    again = [
+        f"{key}={found[n]:g}" for key, n in options.items() if found and n in found
+    ]
+    return " ".join(["make soak", f"ONLY={selector(soak)}", *again])
+
+
+def selector(soak: Soak) -> str:
+    """Return the fewest words of its name that select it alone; all if none do."""
+    candidates = list(selectors(soak.name))
+    alone = (each for each in candidates if chosen([each]) == [soak])
+    return next(alone, candidates[-1])
+
+
+def selectors(name: str) -> Iterator[str]:
+    """Yield what may select a soak: the first word of its name, and more and more."""
+    first, *others = re.findall(r"[A-Za-z]{2,}", name)
+    for number in range(len(others) + 1):
+        for some in combinations(others, number):
+            yield "+".join([first, *some])
+
+
+# What happened by chance
+
+
+def faults(found: Figures) -> Figures:
+    """Return how often each kind of fault happened: it has a name of several words."""
+    return {name: times for name, times in found.items() if " " in name}
+
+
+def table_of_faults(befallen: Sequence[Figures]) -> str:
+    """Return how often each kind happened, a column for each soak."""
+    kinds = dict.fromkeys(kind for found in befallen for kind in faults(found))
+    rows = [[kind, *(f"{each.get(kind, '–')}" for each in befallen)] for kind in kinds]
+    return table(["what happened", *(each["name"] for each in befallen)], rows)
+
+
+if __name__ == "__main__":
+    main([Path(each) for each in sys.argv[1:]])
