@@ -82,7 +82,17 @@ REFERENCE = (DOCS / "reference.md").read_text(encoding="utf-8")
 COMING = DOCS / "coming-from-maintenance-tasks.md"
 
 GUARANTEES = DOCS / "explanation" / "guarantees.md"
+INDEX = DOCS / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
+
+# A reader types the tutorial in test_readme.py; the examples of others run here.
+TUTORIAL = DOCS / "tutorial.md"
+WITH_EXAMPLES = pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page != TUTORIAL],
+    ids=lambda page: page.stem,
+    indirect=True,
+)
 
 # What the reader's project has when the reference begins.
 MODELS = """\
@@ -155,6 +165,7 @@ def blog(
         del sys.modules[name]
 
 
+@WITH_EXAMPLES
 @pytest.mark.skipif(
     connection.vendor != "sqlite",
     reason="by design: what the examples show is the same on every database",
@@ -175,6 +186,7 @@ def test_the_examples_do_what_they_show(blog: None, page: Path, tmp_path: Path) 
     assert not kept.exists() or (kept / ".gitignore").read_text() == "*\n"
 
 
+@WITH_EXAMPLES
 @pytest.mark.skipif(
     connection.vendor != "sqlite",
     reason="by design: what the examples show is the same on every database",
@@ -694,6 +706,12 @@ def test_links_lead_somewhere() -> None:
         text = page.read_text(encoding="utf-8")
         links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
         assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_index_leads_to_every_page() -> None:
+    links = re.findall(r"\]\(([^)#:]+)[^)]*\)", INDEX.read_text(encoding="utf-8"))
+    led_to = {(DOCS / link).resolve() for link in links}
+    assert set(PAGES) - led_to == {INDEX}
 
 
 def test_links_within_the_page_lead_to_headings(page: Path) -> None:
