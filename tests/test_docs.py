@@ -276,6 +276,15 @@ DEPLOY = DOCS / "how-to" / "deploy.md"
 
 def units() -> dict[str, ConfigParser]:
     """Return the units of systemd on the page, by their paths."""
+    return {
+        path: found
+        for path, found in configurations().items()
+        if path.startswith("/etc/systemd/")
+    }
+
+
+def configurations() -> dict[str, ConfigParser]:
+    """Return the files of sections and keys on the page, by their paths."""
     found: dict[str, ConfigParser] = {}
     for language, text in blocks(DEPLOY):
         if language == "ini":
@@ -286,23 +295,61 @@ def units() -> dict[str, ConfigParser]:
     return found
 
 
+def containers() -> dict[str, str]:
+    """Return what describes containers, by the names of the files."""
+    return {
+        text.partition("\n")[0].removeprefix("# "): text
+        for language, text in blocks(DEPLOY)
+        if language == "yaml"
+    }
+
+
 def test_the_commands_that_are_deployed_are_commands() -> None:
     commands = [
         shlex.split(unit["Service"]["ExecStart"])[1:] for unit in units().values()
     ]
-    dockerfile = file_named("Dockerfile", DEPLOY)
-    commands.append(json.loads(dockerfile.partition("CMD ")[2])[1:])
+    lists = [file_named("Dockerfile", DEPLOY).partition("CMD ")[2]]
+    for text in containers().values():
+        lists += re.findall(r"^ *command: (.*)$", text, re.MULTILINE)
+    commands += [json.loads(each)[1:] for each in lists]
+    assert len(commands) >= 6
     parser = load_command_class("upkeep", "upkeep").create_parser("manage.py", "upkeep")
     for manage, name, *words in commands:
         assert (manage, name) == ("manage.py", "upkeep")
         assert parser.parse_args(words).verb in {"worker", "recover"}
 
 
-def test_the_unit_tells_the_supervisor_alone_and_leaves_time() -> None:
+def test_each_unit_is_whole() -> None:
+    """It can be put where its name says, without a line of another one."""
+    for path, unit in units().items():
+        assert {"Unit", "Service", "Install"} == set(unit.sections()), path
+        assert {"User", "WorkingDirectory"} <= set(unit["Service"])
+        assert unit["Service"]["Restart"] == "always"
+        assert ("%i" in unit["Service"]["ExecStart"]) == ("@.service" in path)
+
+
+def test_a_unit_of_workers_tells_the_supervisor_alone_and_leaves_time() -> None:
+    services = [unit["Service"] for unit in units().values()]
+    workers = [each for each in services if "upkeep worker" in each["ExecStart"]]
+    assert len(workers) == 2
+    for service in workers:
+        assert service["KillMode"] == "mixed"
+        assert int(service["TimeoutStopSec"]) > 10
+        assert service["OOMPolicy"] == "continue"
+
+
+def test_a_container_has_as_much_time_as_a_unit() -> None:
     unit = units()["/etc/systemd/system/shop-worker.service"]["Service"]
-    assert unit["KillMode"] == "mixed"
-    assert unit["Restart"] == "always"
-    assert int(unit["TimeoutStopSec"]) > 10
+    stop = unit["TimeoutStopSec"]
+    assert f"stop_grace_period: {stop}s" in containers()["compose.yaml"]
+    deployment = containers()["worker-deployment.yaml"]
+    assert f"terminationGracePeriodSeconds: {stop}" in deployment
+
+
+def test_pgbouncer_pools_transactions_and_ends_none() -> None:
+    pool = configurations()["/etc/pgbouncer/pgbouncer.ini"]["pgbouncer"]
+    assert pool["pool_mode"] == "transaction"
+    assert pool["idle_transaction_timeout"] == "0"
 
 
 def test_the_options_of_the_connection_are_options() -> None:
