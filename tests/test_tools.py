@@ -1,13 +1,16 @@
 """What `make` runs tells the truth about how it went."""
 
 import json
+import subprocess
 import sys
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from subprocess import CalledProcessError
 
 import pytest
 
+from tests.integration.kinds import KINDS
 from tools import kills, matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
 
@@ -108,7 +111,7 @@ class TestSoak:
         assert measured.complaints(found) == ["all: a is 2, and at most 1 is allowed"]
 
     def test_is_chosen_by_a_word_of_its_name(self) -> None:
-        assert [each.name for each in soak.chosen(["CSV"])] == [
+        assert [each.name for each in soak.chosen(["GB"])] == [
             "1 GB of CSV with newlines in its values"
         ]
         assert len(soak.chosen(["machine"])) == 3
@@ -183,16 +186,37 @@ class TestSoak:
 
 
 class TestKills:
-    def test_are_summed_up_over_all_kinds_of_run(self, tmp_path: Path) -> None:
+    def test_are_summed_up_over_all_tests_of_a_kind_of_run(
+        self, tmp_path: Path
+    ) -> None:
         report = tmp_path / "report.xml"
         properties = "".join(
             f'<testcase><properties><property name="tried" value="{tried}"/>'
+            f'<property name="points" value="{points}"/>'
             f'<property name="bad" value="{bad}"/>'
             f'<property name="seconds" value="{seconds}"/></properties></testcase>'
-            for tried, bad, seconds in [(300, 0, 61.5), (200, 1, 40.25)]
+            for tried, points, bad, seconds in [
+                (300, 300, 0, 61.5),
+                (200, 210, 1, 40.25),
+            ]
         )
         report.write_text(
             f"<testsuites><testsuite>{properties}</testsuite></testsuites>"
         )
-        found = {"kills": 500, "bad": 1, "longest_seconds": 61.5}
+        found = {"tried": 500, "points": 510, "bad": 1, "seconds": 102}
         assert kills.figures(report) == found
+
+    def test_are_of_every_kind_of_run(self) -> None:
+        assert list(kills.KINDS) == [kind.name for kind in KINDS]
+
+    def test_are_known_to_pytest(self) -> None:
+        known = [*kills.KILLED.values(), *kills.FROZEN.values()]
+        tests = list(chain.from_iterable(known))
+        found = subprocess.run(
+            [sys.executable, "-m", "pytest", "--quiet", "--collect-only", *tests],
+            cwd=soak.ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0, found.stdout
