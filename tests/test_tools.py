@@ -1,13 +1,16 @@
 """What `make` runs tells the truth about how it went."""
 
 import json
+import subprocess
 import sys
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from subprocess import CalledProcessError
 
 import pytest
 
+from tests.integration.kinds import KINDS
 from tools import figures, kills, matrix, servers, soak
 from tools.steps import Counts, Step, counts, run
 
@@ -108,7 +111,7 @@ class TestSoak:
         assert measured.complaints(found) == ["all: a is 2, and at most 1 is allowed"]
 
     def test_is_chosen_by_a_word_of_its_name(self) -> None:
-        assert [each.name for each in soak.chosen(["CSV"])] == [
+        assert [each.name for each in soak.chosen(["GB"])] == [
             "1 GB of CSV with newlines in its values"
         ]
         assert len(soak.chosen(["machine"])) == 3
@@ -196,6 +199,16 @@ SEVERAL = {
     "worst_standstill": 31.2,
     "worker killed": 57,
 }
+KILLED = {
+    "name": "workers killed at every point on sqlite: some fail",
+    "at": "2030-01-02T03:04:05+00:00",
+    "failed": 0,
+    "tried": 5,
+    "points": 6,
+    "bad": 0,
+    "seconds": 7,
+}
+FROZEN = "workers frozen at many points on postgresql: some fail"
 EARLIER = SEVERAL | {"at": "2029-01-02T03:04:05+00:00", "runs": 1}
 
 
@@ -210,11 +223,22 @@ class TestFigures:
             "2030-01-02 | `make soak ONLY=chaos+sqlite MINUTES=30 SEED=7` |"
         )
         assert told[3].endswith("| not run yet | `make soak ONLY=chaos+postgresql` |")
-        assert told[-3:] == [
-            "| what happened | chaos on sqlite |",
-            "| --- | --- |",
-            "| worker killed | 57 |",
-        ]
+
+    def test_say_how_often_each_kind_of_fault_happened(self) -> None:
+        told = figures.markdown([SEVERAL])
+        assert "| what happened | chaos on sqlite |\n" in told
+        assert "| worker killed | 57 |\n" in told
+
+    def test_of_a_kind_of_run_are_a_line_with_all_databases(self) -> None:
+        told = figures.markdown([KILLED, KILLED | {"name": FROZEN, "bad": 1}])
+        assert (
+            "\nWorkers killed at every point, the last on 2030-01-02, "
+            "by `make soak ONLY=workers+killed`:\n\n"
+            "| of | sqlite | postgresql | mariadb |\n"
+        ) in told
+        assert "| some fail | tried 5, points 6 | not run yet | not run yet |\n" in told
+        assert "| some fail | not run yet | tried 5, points 6, **bad 1** |" in told
+        assert "| in all | tried 5, points 6 | – | – |\n" in told
 
     def test_that_are_missing_are_marked(self) -> None:
         without = {key: SEVERAL[key] for key in SEVERAL if key != "lost"}
@@ -222,11 +246,11 @@ class TestFigures:
 
     @pytest.mark.parametrize("one", soak.SOAKS, ids=lambda one: one.name)
     def test_name_what_selects_the_soak(self, one: soak.Soak) -> None:
-        assert one in soak.chosen([figures.selector(one)])
+        assert one in soak.chosen([figures.selector(one.name, [one])])
 
     def test_name_what_selects_it_alone_where_words_can(self) -> None:
         first = soak.SOAKS[0]
-        assert soak.chosen([figures.selector(first)]) == [first]
+        assert soak.chosen([figures.selector(first.name, [first])]) == [first]
 
     def test_take_the_place_of_those_before(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -248,16 +272,37 @@ class TestFigures:
 
 
 class TestKills:
-    def test_are_summed_up_over_all_kinds_of_run(self, tmp_path: Path) -> None:
+    def test_are_summed_up_over_all_tests_of_a_kind_of_run(
+        self, tmp_path: Path
+    ) -> None:
         report = tmp_path / "report.xml"
         properties = "".join(
             f'<testcase><properties><property name="tried" value="{tried}"/>'
+            f'<property name="points" value="{points}"/>'
             f'<property name="bad" value="{bad}"/>'
             f'<property name="seconds" value="{seconds}"/></properties></testcase>'
-            for tried, bad, seconds in [(300, 0, 61.5), (200, 1, 40.25)]
+            for tried, points, bad, seconds in [
+                (300, 300, 0, 61.5),
+                (200, 210, 1, 40.25),
+            ]
         )
         report.write_text(
             f"<testsuites><testsuite>{properties}</testsuite></testsuites>"
         )
-        found = {"kills": 500, "bad": 1, "longest_seconds": 61.5}
+        found = {"tried": 500, "points": 510, "bad": 1, "seconds": 102}
         assert kills.figures(report) == found
+
+    def test_are_of_every_kind_of_run(self) -> None:
+        assert list(kills.KINDS) == [kind.name for kind in KINDS]
+
+    def test_are_known_to_pytest(self) -> None:
+        known = [*kills.KILLED.values(), *kills.FROZEN.values()]
+        tests = list(chain.from_iterable(known))
+        found = subprocess.run(
+            [sys.executable, "-m", "pytest", "--quiet", "--collect-only", *tests],
+            cwd=soak.ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0, found.stdout

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, combinations
 from pathlib import Path
@@ -47,11 +48,12 @@ def markdown(figures: Iterable[Figures]) -> str:
     """Set out the last figures of each soak, and what happened to whom by chance."""
     by_time = sorted(figures, key=lambda each: str(each["at"]))
     last = {each["name"]: each for each in by_time}
-    known = [(soak, last.get(soak.name)) for soak in SOAKS]
-    tables = [table(HEADINGS, [row(soak, found) for soak, found in known])]
-    if befallen := [found for _, found in known if found and faults(found)]:
+    single = [(soak, last.get(soak.name)) for soak in SOAKS if not family(soak)]
+    tables = [table(HEADINGS, [row(soak, found) for soak, found in single])]
+    if befallen := [found for _, found in single if found and faults(found)]:
         tables.append(table_of_faults(befallen))
-    return "\n".join(tables)
+    families = dict.fromkeys(filter(None, map(family, SOAKS)))
+    return "\n".join([*tables, *(matrix(name, last) for name in families)])
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -67,17 +69,21 @@ def row(soak: Soak, found: Figures | None) -> list[str]:
     """Say of a soak what was tried, what came of it, and how to do it again."""
     if found is None:
         return [soak.name, "–", "–", "–", "not run yet", f"`{command(soak)}`"]
-    names = found.keys() - faults(found).keys() - soak.at_most.keys() - CIRCUMSTANCES
-    tried = [figure(name, found[name]) for name in found if name in names]
     limited = [judged(name, found.get(name), at) for name, at in soak.at_most.items()]
     return [
         soak.name,
-        ", ".join(tried) or "–",
+        ", ".join(figure(*each) for each in tried(soak, found).items()) or "–",
         ", ".join(limited),
         duration(found.get("seconds")),
-        datetime.fromisoformat(found["at"]).date().isoformat(),
+        day(found),
         f"`{command(soak, found)}`",
     ]
+
+
+def tried(soak: Soak, found: Figures) -> Figures:
+    """Return the figures that have no limit."""
+    names = found.keys() - faults(found).keys() - soak.at_most.keys() - CIRCUMSTANCES
+    return {name: value for name, value in found.items() if name in names}
 
 
 def figure(name: str, value: Any) -> str:
@@ -97,6 +103,11 @@ def judged(name: str, value: Any, limit: float) -> str:
     return f"**{said}**" if value > limit else said
 
 
+def day(found: Figures) -> str:
+    """Return the day of a measurement."""
+    return datetime.fromisoformat(found["at"]).date().isoformat()
+
+
 def duration(seconds: float | None) -> str:
     """Return hours, minutes and seconds, where it is known how many."""
     return "–" if seconds is None else str(timedelta(seconds=round(seconds)))
@@ -108,13 +119,13 @@ def command(soak: Soak, found: Figures | None = None) -> str:
     again = [
         f"{key}={found[n]:g}" for key, n in options.items() if found and n in found
     ]
-    return " ".join(["make soak", f"ONLY={selector(soak)}", *again])
+    return " ".join(["make soak", f"ONLY={selector(soak.name, [soak])}", *again])
 
 
-def selector(soak: Soak) -> str:
-    """Return the fewest words of its name that select it alone; all if none do."""
-    candidates = list(selectors(soak.name))
-    alone = (each for each in candidates if chosen([each]) == [soak])
+def selector(name: str, soaks: Sequence[Soak]) -> str:
+    """Return the fewest words of a name that select these alone; all if none do."""
+    candidates = list(selectors(name))
+    alone = (each for each in candidates if chosen([each]) == soaks)
     return next(alone, candidates[-1])
 
 
@@ -124,6 +135,58 @@ def selectors(name: str) -> Iterator[str]:
     for number in range(len(others) + 1):
         for some in combinations(others, number):
             yield "+".join([first, *some])
+
+
+# Soaks of many parts, each on every database
+
+PART = re.compile(r"(?P<family>.+) on (?P<database>\w+): (?P<part>.+)")
+
+
+def family(soak: Soak) -> str:
+    """Return what a soak is a part of, or nothing."""
+    found = PART.fullmatch(soak.name)
+    return found["family"] if found else ""
+
+
+def place(soak: Soak) -> tuple[str, str]:
+    """Return the line and the column of a part in the table of its family."""
+    database, _, part = soak.name.removeprefix(f"{family(soak)} on ").partition(": ")
+    return part, database
+
+
+def matrix(name: str, last: Mapping[str, Figures]) -> str:
+    """Return a table of a family: a line for each part, a column for each database."""
+    soaks = [soak for soak in SOAKS if family(soak) == name]
+    cells = {place(soak): cell(soak, last.get(soak.name)) for soak in soaks}
+    databases = list(dict.fromkeys(database for _, database in cells))
+    rows = [
+        [part, *(cells.get((part, database), "–") for database in databases)]
+        for part in dict.fromkeys(part for part, _ in cells)
+    ]
+    rows.append(["in all", *(in_all(soaks, each, last) for each in databases)])
+    days = [day(last[soak.name]) for soak in soaks if soak.name in last]
+    when = f"the last on {max(days)}, " if days else ""
+    heading = f"{name.capitalize()}, {when}by `make soak ONLY={selector(name, soaks)}`:"
+    return f"{heading}\n\n{table(['of', *databases], rows)}"
+
+
+def in_all(soaks: Sequence[Soak], database: str, last: Mapping[str, Figures]) -> str:
+    """Add up what was tried on a database."""
+    total: Counter[str] = Counter()
+    for soak in soaks:
+        if place(soak)[1] == database and soak.name in last:
+            total.update(tried(soak, last[soak.name]))
+    return ", ".join(figure(*each) for each in total.items()) or "–"
+
+
+def cell(soak: Soak, found: Figures | None) -> str:
+    """Say what was tried, and what went wrong."""
+    if found is None:
+        return "not run yet"
+    done = [figure(*each) for each in tried(soak, found).items()]
+    limits = soak.at_most.items()
+    judgements = [judged(name, found.get(name), limit) for name, limit in limits]
+    return ", ".join([*done, *(each for each in judgements if "**" in each)])
 
 
 # What happened by chance

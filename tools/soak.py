@@ -166,11 +166,16 @@ SOAKS = [
     ),
     *(
         Soak(
-            name=f"workers killed at every point on {database}",
-            measure=partial(kills.measured, database),
-            at_most={"failed": 0, "bad": 0, "longest_seconds": 1200},
+            name=f"workers {befallen} on {database}: {kind}",
+            measure=partial(kills.measured, database, kind, tests),
+            at_most={"failed": 0, "bad": 0, "seconds": 1200},
         )
         for database in DATABASES
+        for befallen, kinds in [
+            ("killed at every point", kills.KILLED),
+            ("frozen at many points", kills.FROZEN),
+        ]
+        for kind, tests in kinds.items()
     ),
 ]
 

@@ -35,7 +35,6 @@ from tests.integration.harness import (
 from tests.integration.kinds import KINDS, Kind
 from tests.testapp.maintenance import CountUpInChunks
 from tests.testapp.models import Call, Item
-from upkeep import Job
 from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
@@ -50,7 +49,7 @@ pytestmark = [
 ]
 
 POINTS = 12  # of each series
-POINTS_OF_FAILING = 4
+POINTS_OF_SUITE, POINTS_OF_SOAK = 4, 40
 
 Waking = Callable[[int, int, Run], None]
 
@@ -158,7 +157,7 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(
 
 # With items that fail
 
-FAILING = [kind for kind in KINDS if kind.tries and not issubclass(kind.task, Job)]
+FROZEN = [kind for kind in KINDS if kind.name != "all go well"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,7 @@ def freeze_failing_at(point: Point, kind: Kind, wake: Waking) -> list[str]:
 
 @pytest.mark.usefixtures("ledger_of_begun")
 @pytest.mark.parametrize("wake", [wake_after, wake_during])
-@pytest.mark.parametrize("kind", FAILING, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", FROZEN, ids=lambda kind: kind.name)
 def test_what_a_worker_that_wakes_says_of_items_that_fail_does_not_count(
     items: list[Item],
     tmp_path: Path,
@@ -221,7 +220,7 @@ def test_what_a_worker_that_wakes_says_of_items_that_fail_does_not_count(
     held = without_queue(while_claimed(points))
     if database_name == "sqlite":
         held = [point for point in held if is_in_gap(point)]
-    tried = spread(held, 10 * POINTS if every_point else POINTS_OF_FAILING)
+    tried = spread(held, POINTS_OF_SOAK if every_point else POINTS_OF_SUITE)
     wrong = [found for each in tried if (found := freeze_failing_at(each, kind, wake))]
     tell_tried(
         f"{kind.name}, {wake.__name__}",
@@ -267,7 +266,7 @@ def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
 def test_without_the_fence_a_worker_that_wakes_keeps_dead_letters_again(
     items: list[Item], tmp_path: Path
 ) -> None:
-    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    kind = next(kind for kind in FROZEN if kind.name == "some fail")
     with no_fence():  # Without it a worker says less to its database.
         points = points_of_unbroken_run(
             kind.begin(),
@@ -293,7 +292,7 @@ def test_where_a_hook_is_called_before_its_move_a_worker_that_wakes_calls_it(
         end(self, *args, **changes)
 
     monkeypatch.setattr(Claim, "end", call_and_end)
-    kind = next(kind for kind in FAILING if kind.name == "some fail")
+    kind = next(kind for kind in FROZEN if kind.name == "some fail")
     points = points_of_unbroken_run(
         kind.begin(), tmp_path / "points", work=kind.work, faults_of=lambda _run: []
     )

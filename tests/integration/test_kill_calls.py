@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -82,8 +82,9 @@ def faults(letter: DeadLetter, *, at_rest: str) -> list[str]:
 
 @pytest.mark.parametrize("call", ["pay", "pay_later"])
 def test_a_wish_makes_one_call_at_most_wherever_the_worker_is_killed(
-    call: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], database_name: str
+    call: str, tmp_path: Path, tell_tried: Callable[..., None]
 ) -> None:
+    begun = time.monotonic()
     letter = wanted(call)
     notes = tmp_path / "points"
 
@@ -95,7 +96,7 @@ def test_a_wish_makes_one_call_at_most_wherever_the_worker_is_killed(
     with process(unbroken) as pid:
         assert wait_until(lambda: has_ended(pid))
     assert faults(letter, at_rest="resolved") == []
-    wrong = []
+    wrong: dict[int, list[str]] = {}
     points = range(1, int(notes.read_text()) + 1)
     for point in points:
         letter = wanted(call)
@@ -103,9 +104,13 @@ def test_a_wish_makes_one_call_at_most_wherever_the_worker_is_killed(
             assert wait_until(lambda: has_ended(pid))
         with process(rescue) as pid:
             wait_until(lambda: has_ended(pid))
-        wrong += [
-            f"{point}: {fault}" for fault in faults(letter, at_rest="resolved open")
-        ]
-    with capsys.disabled():
-        print(f"\nkilled {call} at {len(points)} points on {database_name}", wrong)
-    assert wrong == []
+        if found := faults(letter, at_rest="resolved open"):
+            wrong[point] = found
+    tell_tried(
+        f"a call of {call}()",
+        tried=len(points),
+        points=len(points),
+        bad=len(wrong),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    assert wrong == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.harness import (
+    Point,
     Tripwire,
     clear,
     die,
@@ -154,14 +156,16 @@ def anew() -> None:
 def test_each_row_is_written_once_wherever_the_worker_is_killed(
     case: Case,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    database_name: str,
+    every_point: bool,
+    tell_tried: Callable[..., None],
 ) -> None:
+    begun = time.monotonic()
     with registered({f"tests.{case.task.__name__}": case.task}):
         points = points_of_unbroken_run(
             case.task.enqueue(), tmp_path / "points", faults_of=case.faults
         )
-        wrong, tried = [], points[CASES.index(case) :: STEP]
+        tried = points if every_point else points[CASES.index(case) :: STEP]
+        wrong: dict[Point, list[str]] = {}
         for point in tried:
             anew()
             run = case.task.enqueue()
@@ -170,10 +174,13 @@ def test_each_row_is_written_once_wherever_the_worker_is_killed(
                 assert wait_until(partial(has_ended, pid))
             with process(rescue) as pid:
                 wait_until(partial(has_ended, pid))
-            wrong += [f"{point}: {fault}" for fault in case.faults(run)]
-    with capsys.disabled():
-        print(
-            f"\nkilled {case.task.__name__} at {len(tried)} of {len(points)} points on "
-            f"{database_name}: {len(wrong)} bad"
-        )
-    assert wrong == []
+            if found := case.faults(run):
+                wrong[point] = found
+    tell_tried(
+        case.task.__name__,
+        tried=len(tried),
+        points=len(points),
+        bad=len(wrong),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    assert wrong == {}

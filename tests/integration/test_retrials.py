@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing.synchronize import Barrier
@@ -15,6 +17,7 @@ from django.utils import timezone
 
 from tests.integration.harness import (
     PATIENCE,
+    Point,
     Tripwire,
     clear,
     die,
@@ -90,10 +93,12 @@ def faults_of(run: Run) -> list[str]:
 
 @pytest.mark.usefixtures("items", "short_leases", "known_chunks")
 def test_each_letter_is_settled_once_wherever_the_worker_is_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], database_name: str
+    tmp_path: Path, every_point: bool, tell_tried: Callable[..., None]
 ) -> None:
+    begun = time.monotonic()
     points = points_of_unbroken_run(retrial(), tmp_path / "points", faults_of=faults_of)
-    wrong, tried = [], points[::STEP]
+    tried = points if every_point else points[::STEP]
+    wrong: dict[Point, list[str]] = {}
     for point in tried:
         clear()
         run = retrial()
@@ -102,13 +107,16 @@ def test_each_letter_is_settled_once_wherever_the_worker_is_killed(
             assert wait_until(lambda: has_ended(pid))
         with process(rescue) as pid:
             wait_until(lambda: has_ended(pid))
-        wrong += [f"{point}: {fault}" for fault in faults_of(run)]
-    with capsys.disabled():
-        print(
-            f"\nkilled a retrial at {len(tried)} of {len(points)} points on "
-            f"{database_name}: {len(wrong)} bad"
-        )
-    assert wrong == []
+        if found := faults_of(run):
+            wrong[point] = found
+    tell_tried(
+        "a retrial of dead letters",
+        tried=len(tried),
+        points=len(points),
+        bad=len(wrong),
+        seconds=round(time.monotonic() - begun, 1),
+    )
+    assert wrong == {}
 
 
 LETTERS, ROUNDS = 9, 40
