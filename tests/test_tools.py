@@ -266,6 +266,10 @@ class TestFigures:
         assert "old" not in between
         assert "\n".join(between).count("chaos on sqlite") == 2
 
+    def test_that_nobody_has_measured_are_asked_for(self, tmp_path: Path) -> None:
+        with pytest.raises(SystemExit, match="`make soak` makes them"):
+            figures.main([tmp_path / "soak.json"])
+
     def test_that_find_no_place_are_refused(self) -> None:
         with pytest.raises(SystemExit, match="no place between"):
             figures.inserted("a page", [])

@@ -30,6 +30,9 @@ CIRCUMSTANCES = {"name", "at", "seconds", "minutes", "seed"}
 
 def main(paths: Sequence[Path]) -> None:
     """Write the figures of some files, or of the last soaks here, on the page."""
+    for path in paths or [JSON]:
+        if not path.exists():
+            sys.exit(f"There are no figures in {path} yet: `make soak` makes them.")
     figures = [json.loads(path.read_text()) for path in paths or [JSON]]
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(inserted(page, chain.from_iterable(figures)), encoding="utf-8")
@@ -88,9 +91,12 @@ def tried(soak: Soak, found: Figures) -> Figures:
 
 def figure(name: str, value: Any) -> str:
     """Return a figure as one reads it."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return f"{name.replace('_', ' ')} {value:,}"
+    return f"{name.replace('_', ' ')} {plain(value):,}"
+
+
+def plain(value: Any) -> Any:
+    """Return a whole number without a point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def judged(name: str, value: Any, limit: float) -> str:
@@ -117,7 +123,7 @@ def command(soak: Soak, found: Figures | None = None) -> str:
     """Return what repeats a soak: alone, as long, and with the same chances."""
     options = {"MINUTES": "minutes", "SEED": "seed"}
     again = [
-        f"{key}={found[n]:g}" for key, n in options.items() if found and n in found
+        f"{key}={plain(found[n])}" for key, n in options.items() if found and n in found
     ]
     return " ".join(["make soak", f"ONLY={selector(soak.name, [soak])}", *again])
 
