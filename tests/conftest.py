@@ -1,10 +1,14 @@
 """What holds for every test of the suite."""
 
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import settings
+from pytest_django import DjangoDbBlocker
+
+from tests import leftovers
 
 BY_DESIGN = "by design"
 
@@ -23,6 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Kill workers at every point, and freeze them at ten times as many.",
     )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Clean up behind tests that commit in a quicker way than Django has."""
+    with ExitStack() as stack:
+        with django_db_blocker.unblock():
+            stack.enter_context(leftovers.removed())
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
