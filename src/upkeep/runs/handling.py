@@ -20,6 +20,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.sources import here
 from upkeep.runs.status import Status
+from upkeep.runs.words import counted
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -90,10 +91,6 @@ def retrial_told_of(note: Event) -> int | None:
 _RETRIED = re.compile(r"[\d,]+ dead letters? retried as run (?P<run>\d{1,19})\.")
 
 
-def _counted(number: int) -> str:
-    return f"{number:,} dead letter{'' if number == 1 else 's'}"
-
-
 # Retrying
 
 
@@ -162,7 +159,10 @@ class _Retrial:
         taken = letters.take(self.run)
         self.run.total = (self.run.total or 0) + taken
         self.run.save(using=home(), update_fields=["total"])
-        _tell(self.note, f"{_counted(self.run.total)} retried as run {self.run.pk}.")
+        _tell(
+            self.note,
+            f"{counted(self.run.total, 'dead letter')} retried as run {self.run.pk}.",
+        )
         return taken
 
 
@@ -268,7 +268,7 @@ def _give_some_up(
             total = before + letters.open().update(**changes)
             if not total:
                 raise _NoneWasOpen
-            _tell(line, f"{_counted(total)} discarded: {changes['note']}")
+            _tell(line, f"{counted(total, 'dead letter')} discarded: {changes['note']}")
     except _NoneWasOpen:
         return None, 0
     return line, total
