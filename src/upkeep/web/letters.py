@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -13,7 +13,7 @@ from upkeep.databases import home
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.facts import facts_of_letter, label, payload_in_words
 from upkeep.runs.models import Run
-from upkeep.runs.tallies import in_words, open_in
+from upkeep.runs.tallies import an_open_one, in_words, open_in
 from upkeep.web import deeds, notices
 from upkeep.web.access import (
     HANDLE,
@@ -84,10 +84,8 @@ def _are_there_open_calls() -> bool:
 
 def runs_with_open_letters() -> Any:
     """Return the runs, the latest first."""
-    letters = DeadLetter.objects.using(home()).open().filter(run=OuterRef("pk"))
-    # One look at the index for each run: of `Exists` PostgreSQL makes a join with all.
-    one = Subquery(letters.order_by().values("pk")[:1])
-    runs = Run.objects.using(home()).filter(failed__gt=0).alias(an_open_letter=one)
+    runs = Run.objects.using(home()).filter(failed__gt=0)
+    runs = runs.alias(an_open_letter=an_open_one(OuterRef("pk")))
     return runs.filter(an_open_letter__isnull=False).order_by("-pk")
 
 
