@@ -42,6 +42,7 @@
   document.addEventListener("htmx:afterSwap", function (event) {
     if (event.detail.requestConfig.verb !== "get") {
       exchanged = performance.now();
+      show("notice", false); // It told of what was before.
     }
   });
   document.addEventListener(
