@@ -58,14 +58,21 @@ def test_a_receiver_that_fails_is_named_and_the_others_are_called(
 def test_who_ends_the_process_ends_nothing(
     told: Told, listeners: Listeners, failure: BaseException
 ) -> None:
-    with listeners.reporting("The mail"):
+    def fail() -> None:
         raise failure
+
+    with listeners.reporting("The mail"):
+        fail()
     ((error, context),) = told
     assert error is failure
     assert context["sentence"].startswith("The mail for run 3 of a.B failed: ")
 
 
 def test_ctrl_c_is_for_others(told: Told, listeners: Listeners) -> None:
-    with pytest.raises(KeyboardInterrupt), listeners.reporting("The mail"):
-        raise KeyboardInterrupt
+    def ctrl_c() -> None:
+        with listeners.reporting("The mail"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c()
     assert told == []

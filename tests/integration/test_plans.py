@@ -155,6 +155,27 @@ def test_a_page_of_what_is_shown_reads_no_more_than_it_counts(cause: str) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
+def test_to_count_causes_those_in_the_state_are_read_alone() -> None:
+    run, other = run_in(Status.SUCCEEDED), run_in(Status.SUCCEEDED)
+    for each, number in ((run, 4_000), (other, 40_000)):
+        DeadLetter.objects.bulk_create(
+            DeadLetter(
+                run=each,
+                state="resolved" if n % 4 else "open",
+                fingerprint="ab"[n % 8 == 0] * 64,
+            )
+            for n in range(number)
+        )
+    with connection.cursor() as cursor:
+        words = {"mysql": "ANALYZE TABLE", "postgresql": "VACUUM ANALYZE"}
+        cursor.execute(f"{words[connection.vendor]} upkeep_deadletter")
+    with CaptureQueriesContext(connection) as queries:
+        causes = run.dead_letters.open().by_cause()[:50]
+        assert [each["count"] for each in causes] == [500, 500]
+    assert sum(rows_read(query["sql"]) for query in queries) <= 1_010
+
+
+@pytest.mark.django_db(transaction=True)
 def test_to_know_if_any_is_open_one_is_read_of_each_run_at_most() -> None:
     """Also where the others of a run, or all of another, are a great many."""
     *seen_to, waiting = [run_in(Status.SUCCEEDED) for _ in range(3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from upkeep.runs.words import counted
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-    from upkeep.runs.dead_letters import DeadLetterQuerySet
+    from upkeep.runs.dead_letters import DeadLetter, DeadLetterQuerySet
 
     By = AbstractBaseUser | str
 
@@ -107,7 +107,10 @@ def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Ru
         port.check_queue(parent)
     tried = [_retry(parent, letters, by, rate) for parent in parents]
     runs = [run for run in tried if run is not None]
-    if not _call_again(letters, by) and not runs:
+    calls = call_again(letters, by=by)
+    if calls.refusal and not (calls.made or runs):
+        raise calls.refusal
+    if not (calls.made or runs):
         raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
     return runs
 
@@ -129,22 +132,41 @@ def _calls(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     return letters.open().filter(run=None)
 
 
-def _call_again(letters: DeadLetterQuerySet, by: By) -> int:
-    """Have the calls among the letters made again that can be; return how many."""
-    made, refusal = 0, None
-    for some in _some_at_a_time(letters, None):
+@dataclass(slots=True)
+class SecondCalls:
+    """What came of calls that somebody wants to be made again."""
+
+    made: int = 0
+    refused: dict[str, list[int]] = field(default_factory=dict)
+    """The dead letters whose calls cannot be made, by what stands in the way."""
+
+    refusal: InvalidCall | None = None
+    """The last of these, as one letter says it."""
+
+    def add(self, letter: DeadLetter, refusal: InvalidCall | None) -> None:
+        """Count a letter: a worker makes its call, or why none can."""
+        if refusal is None:
+            self.made += 1
+            return
+        self.refusal = refusal
+        reason = letter.obstacle or str(refusal)
+        self.refused.setdefault(reason, []).append(letter.pk)
+
+
+def call_again(letters: DeadLetterQuerySet, *, by: By) -> SecondCalls:
+    """Have the calls among the letters made again that can be."""
+    calls = SecondCalls()
+    for some in _some_at_a_time(_whole(letters), None):
         for letter in some:
             try:
                 port.send_again(letter, by)
             except NoOpenLetters:
                 continue  # Others were quicker.
             except InvalidCall as error:
-                refusal = error
+                calls.add(letter, error)
             else:
-                made += 1
-    if refusal and not made:
-        raise refusal
-    return made
+                calls.add(letter, None)
+    return calls
 
 
 @dataclass(slots=True, frozen=True)
