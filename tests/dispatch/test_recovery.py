@@ -278,8 +278,8 @@ def test_what_was_swept_is_a_sentence() -> None:
         taken_over=1, sent_again=2, pruned=3, files=4, runs=5, announced=6, calls=7
     )
     assert str(swept) == (
-        "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted, "
-        "4 files without a run deleted, 5 runs past their retention deleted, "
+        "1 abandoned run taken over, 2 messages sent again, 3 old ones deleted, "
+        "4 files without a run deleted, 5 runs past retention deleted, "
         "6 moves announced late, 7 calls of dead letters seen to"
     )
 

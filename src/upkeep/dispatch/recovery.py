@@ -27,6 +27,7 @@ from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
+from upkeep.runs.words import counted
 
 logger = logging.getLogger("upkeep")
 
@@ -51,12 +52,14 @@ class Swept:
 
     def __str__(self) -> str:
         return (
-            f"{self.taken_over} abandoned runs taken over, "
-            f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
-            f"{self.files} files without a run deleted, "
-            f"{self.runs} runs past their retention deleted, "
-            f"{self.announced} moves announced late, "
-            f"{self.calls} calls of dead letters seen to"
+            f"{counted(self.taken_over, 'abandoned run')} taken over, "
+            f"{counted(self.sent_again, 'message')} sent again, "
+            f"{counted(self.pruned, 'old one')} deleted, "
+            f"{counted(self.files, 'file')} without a run deleted, "
+            f"{counted(self.runs, 'run')} past retention deleted, "
+            f"{counted(self.announced, 'move')} announced late, "
+            f"{counted(self.calls, 'call of a dead letter', 'calls of dead letters')} "
+            "seen to"
         )
 
 

@@ -24,6 +24,7 @@ from upkeep.web import notices
 from upkeep.web.access import (
     SEE,
     STEER,
+    action,
     find_run,
     guarded,
     look_up_run,
@@ -56,27 +57,31 @@ LETTERS = 5
 TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
 
 
+def _page_of_run(request: HttpRequest, pk: int) -> str:
+    return url_of(find_run(request, pk))
+
+
 @guarded(SEE)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where a run stands, why it does not move, and its story."""
     return _show(request, find_run(request, pk, **with_tally(pk)))
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand; it keeps its place."""
     found = find_run(request, pk)
     return _wish(request, found, found.pause)
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a run go on."""
     found = find_run(request, pk)
     return _wish(request, found, found.resume)
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand, for good."""
     found = find_run(request, pk)

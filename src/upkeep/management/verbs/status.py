@@ -100,7 +100,8 @@ def _events(run: Run) -> QuerySet[Event]:
 
 def _row(run: Run) -> tuple[str, ...]:
     enqueued = moment(run.created_at)
-    return str(run.pk), label(run), run.status, enqueued, words.where(run)
+    where = ", ".join(filter(None, (words.where(run), words.retrial(run))))
+    return str(run.pk), label(run), run.status, enqueued, where
 
 
 def _story(run: Run) -> Pairs:
@@ -108,6 +109,7 @@ def _story(run: Run) -> Pairs:
     by = f" by {first.actor}" if first and first.actor else ""
     yield "run", str(run.pk)
     yield "task", label(run)
+    yield "retrial", words.retrial(run)
     yield "status", run.status
     yield "reason", run.reason
     yield "why", why(run)
