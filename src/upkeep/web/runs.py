@@ -12,6 +12,7 @@ from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
 from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
@@ -128,15 +129,16 @@ def _show(
         error = {"error": refusal} if refusal else {}
         counts = {"dead_letters": tally.as_json}
         return data(run_in_full(run) | story | counts | error, status=status)
-    reason = why(run)
+    reason, lease = why(run), stuck(run)
     letters = _open_letters(run) if tally.open else []
     state = [
-        *(facts(run), reason, refusal, tally.as_json),
+        *(facts(run), reason, refusal, tally.as_json, lease and lease.stack),
         *([event.pk for event in events], [letter.pk for letter in letters]),
     ]
     context = _progress_context(run) | {
         "label": label(run),
         "why": reason,
+        "stuck": lease,
         "refusal": refusal,
         "events": events,
         "earlier": earlier,
