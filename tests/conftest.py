@@ -1,9 +1,10 @@
 """What holds for every test of the suite."""
 
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+from django.db import connection
 from hypothesis import settings
 
 BY_DESIGN = "by design"
@@ -23,6 +24,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Kill workers at every point, and freeze them at ten times as many.",
     )
+
+
+@pytest.fixture(params=["read committed", "repeatable read", "serializable"])
+def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+    """
+    Have all connections of this process at each level of isolation in turn.
+
+    A worker that is forked from it has them so, too.
+    """
+    name: str = request.param
+    level: object = name
+    if connection.vendor == "postgresql":
+        import psycopg
+
+        level = psycopg.IsolationLevel[name.upper().replace(" ", "_")]
+    connection.close()
+    connection.settings_dict["OPTIONS"]["isolation_level"] = level
+    yield name
+    connection.close()
+    del connection.settings_dict["OPTIONS"]["isolation_level"]
 
 
 @pytest.hookimpl(wrapper=True)
