@@ -469,6 +469,8 @@ class Executor:
             self.go_on_behind()  # It was seen to, and only the answer was lost.
         elif is_passing and self._wait_and_try_again(self.chunk):
             self.log_lines.clear()
+        elif failure.is_last:
+            raise error  # Nor can it be told by now: another worker may try.
         elif failure.handed_to and not (is_committed or is_passing):
             self.failure = failure.raised_by_method(error)
         else:
