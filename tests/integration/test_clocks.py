@@ -38,6 +38,7 @@ from tests.testapp.models import Effect, Item
 from upkeep import Throttle
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
+from upkeep.dispatch.brokers import broker
 from upkeep.dispatch.recovery import sweep
 from upkeep.execution import waiting
 from upkeep.execution.claim import Claim
@@ -202,7 +203,7 @@ def test_without_company_a_message_waits_for_a_clock_that_is_behind(
     """Show that the test above can fail: the queue's worker goes by its own clock."""
 
     def waits_its_turn(run: Run) -> bool:
-        return bool(recovery.broker(run.backend).holds(run.message_id))
+        return bool(broker(run.backend).holds(run.message_id))
 
     monkeypatch.setattr(recovery, "_waits_its_turn", waits_its_turn)
     with worker_by(WallClock(BEHIND), rescue) as pid:

@@ -176,4 +176,5 @@ def _in_the_future(run: Run) -> datetime | None:
 
 def _time_of_database(run: Run) -> datetime:
     row = Run.objects.using(home()).filter(pk=run.pk)
-    return row.values_list(Now(), flat=True).get()
+    now: datetime = row.values_list(Now(), flat=True).get()
+    return now
