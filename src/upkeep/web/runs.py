@@ -8,7 +8,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
+from upkeep.exceptions import (
+    AlreadyActive,
+    InvalidTransition,
+    QueueRefused,
+    TaskNotFound,
+)
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
@@ -110,7 +115,7 @@ def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpRes
     try:
         with moves_from(Source.PAGE):
             grant(by=user_of(request))
-    except (InvalidTransition, AlreadyActive, QueueRefused) as error:
+    except (InvalidTransition, AlreadyActive, QueueRefused, TaskNotFound) as error:
         run = find_run(request, run.pk, **with_tally(run.pk))
         return _show(request, run, status=CONFLICT, refusal=str(error))
     if wants_json(request) or wants_part(request):
