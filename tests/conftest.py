@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
+from django.db import connection
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
@@ -38,6 +39,26 @@ def django_db_setup(
         with django_db_blocker.unblock():
             stack.enter_context(leftovers.removed())
         yield
+
+
+@pytest.fixture(params=["read committed", "repeatable read", "serializable"])
+def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+    """
+    Have all connections of this process at each level of isolation in turn.
+
+    A worker that is forked from it has them so, too.
+    """
+    name: str = request.param
+    level: object = name
+    if connection.vendor == "postgresql":
+        import psycopg
+
+        level = psycopg.IsolationLevel[name.upper().replace(" ", "_")]
+    connection.close()
+    connection.settings_dict["OPTIONS"]["isolation_level"] = level
+    yield name
+    connection.close()
+    del connection.settings_dict["OPTIONS"]["isolation_level"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -116,7 +116,7 @@ def _take_over(run: Run) -> bool:
 
 def _send_again(run: Run) -> bool:
     """Send a message that was lost, or look again later if it only waits its turn."""
-    if run.message_id and broker(run.backend).holds(run.message_id):
+    if _waits_its_turn(run):
         Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token).update(
             resend_at=Now() + conf.LEASE
         )
@@ -124,6 +124,18 @@ def _send_again(run: Run) -> bool:
     _evict_holder(run)
     with writing(home()):
         return messages.send(run)
+
+
+def _waits_its_turn(run: Run) -> bool:
+    """
+    Tell whether a message waits in the queue for a worker that is free.
+
+    One that was to come at a moment which is past may wait for a worker's clock that
+    is behind the database's: it gets company that waits for no moment, once.
+    """
+    if run.run_after is not None and run.messages_sent == 1:
+        return False
+    return bool(run.message_id and broker(run.backend).holds(run.message_id))
 
 
 def _announce(_moves: str) -> int:

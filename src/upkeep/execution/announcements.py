@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
-from django.utils import timezone
 
 from upkeep import databases, signals
 from upkeep.conf import conf
@@ -138,9 +137,8 @@ def _announce_all(events: QuerySet[Event]) -> int:
 
 def _take(event: Event) -> bool:
     """Reserve the telling for this process, for as long as a lease."""
-    later = timezone.now() + conf.LEASE
     row = Event.objects.using(home()).filter(pk=event.pk, announce_at=event.announce_at)
-    return bool(row.update(announce_at=later))
+    return bool(row.update(announce_at=Now() + conf.LEASE))
 
 
 def _note_as_told(event: Event) -> None:

@@ -208,7 +208,8 @@ def may_see(request: HttpRequest, run: Run) -> bool:
 
 def look_up_run(pk: int, **more: Any) -> Run:
     """Return the run, whoever asks, and what `more` asks for. Raises Http404."""
-    runs = Run.objects.using(home()).filter(pk=pk).select_related("requested_by")
+    runs = Run.objects.using(home()).filter(pk=pk)
+    runs = runs.select_related("requested_by", "lease")
     run = runs.annotate(**more).first()
     if run is None:
         raise Http404(_("There is no run %(number)s.") % {"number": pk})

@@ -8,10 +8,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
+from upkeep.exceptions import (
+    AlreadyActive,
+    InvalidTransition,
+    QueueRefused,
+    TaskNotFound,
+)
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
 from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
@@ -114,7 +120,7 @@ def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpRes
     try:
         with moves_from(Source.PAGE):
             grant(by=user_of(request))
-    except (InvalidTransition, AlreadyActive, QueueRefused) as error:
+    except (InvalidTransition, AlreadyActive, QueueRefused, TaskNotFound) as error:
         run = find_run(request, run.pk, **with_tally(run.pk))
         return _show(request, run, status=CONFLICT, refusal=str(error))
     if wants_json(request) or wants_part(request):
@@ -133,15 +139,16 @@ def _show(
         error = {"error": refusal} if refusal else {}
         counts = {"dead_letters": tally.as_json}
         return data(run_in_full(run) | story | counts | error, status=status)
-    reason = why(run)
+    reason, lease = why(run), stuck(run)
     letters = _open_letters(run) if tally.open else []
     state = [
-        *(facts(run), reason, refusal, tally.as_json),
+        *(facts(run), reason, refusal, tally.as_json, lease and lease.stack),
         *([event.pk for event in events], [letter.pk for letter in letters]),
     ]
     context = _progress_context(run) | {
         "label": label(run),
         "why": reason,
+        "stuck": lease,
         "refusal": refusal,
         "events": events,
         "earlier": earlier,

@@ -15,7 +15,8 @@ from upkeep.management.exits import Stopped, Usage
 from upkeep.management.follower import Follower
 from upkeep.management.verbs.base import Verb, find_run
 from upkeep.runs.events import Event
-from upkeep.runs.facts import facts, label, parameters_in_words
+from upkeep.runs.facts import facts, facts_of_stuck, label, parameters_in_words
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import Run
 from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
@@ -63,7 +64,8 @@ class ShowStatus(Verb):
             self._follow(find_run(run))
         elif json:
             found = find_run(run)
-            self._write_json(facts(found) | {"why": why(found)})
+            told = {"why": why(found), "stuck": facts_of_stuck(stuck(found))}
+            self._write_json(facts(found) | told)
         else:
             self._show(find_run(run))
 
@@ -132,6 +134,8 @@ def _queue(run: Run) -> Pairs:
     yield "worker", run.worker
     yield "lease until", moment(run.lease_until)
     yield "attempts", str(run.attempts)
+    lease = stuck(run)
+    yield "stands at", lease.stack if lease else ""
 
 
 def _body(run: Run) -> Pairs:
