@@ -154,9 +154,14 @@ def test_one_that_wakes_when_it_has_just_looked_changes_nothing(
     held: list[Point],
 ) -> None:
     """No session of it is there to be ended then: nothing stops it but the fence."""
-    looked = [p for p in held if p.name.startswith("after SELECT upkeep_run.status")]
-    assert len(looked) == 3
-    assert not [fault for point in looked for fault in freeze_at(point, wake_after)]
+    points = just_looked(held)
+    assert len(points) == 3
+    assert not [fault for point in points for fault in freeze_at(point, wake_after)]
+
+
+def just_looked(held: list[Point]) -> list[Point]:
+    """Return the points at which a worker has seen that the run is its own."""
+    return [p for p in held if p.name.startswith("after SELECT upkeep_run.status")]
 
 
 def test_one_that_freezes_amid_its_chunk_holds_nobody_up(
@@ -257,12 +262,11 @@ def test_what_a_worker_that_wakes_says_of_items_that_fail_does_not_count(
 
 
 def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
-    points: list[Point],
+    held: list[Point],
 ) -> None:
-    """Show that the test above can fail: what it finds is what the fence prevents."""
-    gaps = [point for point in points if is_in_gap(point)]
+    """Show that the tests above can fail: what they find is what it prevents."""
     with without.fence():
-        assert any(freeze_at(point, wake_after) for point in gaps)
+        assert any(freeze_at(point, wake_after) for point in just_looked(held))
 
 
 @pytest.mark.usefixtures("ledger_of_begun")
