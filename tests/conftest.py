@@ -1,8 +1,10 @@
 """What holds for every test of the suite."""
 
+import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -28,6 +30,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Kill workers at every point, and freeze them at ten times as many.",
     )
+    parser.addoption(
+        "--without",
+        metavar="PROTECTION",
+        help="Take a protection of the engine away: see tests/without.py.",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    name = config.getoption("--without")
+    return [f"without: {name}"] if name else []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take a protection away, also of workers that are processes of their own."""
+    if name := session.config.getoption("--without"):
+        from tests import without  # It needs Django.
+
+        stack = ExitStack()
+        session.config.add_cleanup(stack.close)
+        stack.enter_context(mock.patch.dict(os.environ, {without.VARIABLE: name}))
+        stack.enter_context(without.taken_away(name))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from tests import without
 from tests.integration.harness import (
     Point,
     Tripwire,
@@ -26,8 +27,6 @@ from tests.integration.harness import (
 from tests.integration.kinds import KINDS, Kind
 from tests.testapp.models import Item
 from upkeep.execution import announcements, executor, settlement
-from upkeep.execution.executor import Executor
-from upkeep.execution.failures import trustworthy
 from upkeep.execution.settlement import PassedOver, Settlement
 from upkeep.models import Event, Run
 from upkeep.runs.status import Status
@@ -128,17 +127,19 @@ def faults_at(kind: Kind, place: str, notes: Path) -> Iterator[str]:
             yield from faults_when_killed(kind, point)
 
 
-def test_where_the_place_is_saved_behind_the_commit_effects_are_repeated(
-    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_is_killed_behind_a_commit_repeats_nothing(
+    items: list[Item], tmp_path: Path
 ) -> None:
-    def work_on_chunk(self: Executor) -> None:
-        with self.claim.transaction(), trustworthy(self.alias) as undoable:
-            self._work(undoable)
-        self._save_place()
+    kind = named("all go well")
+    assert not list(faults_at(kind, "after _commit", tmp_path / "points"))
 
-    monkeypatch.setattr(Executor, "_work_on_chunk", work_on_chunk)
-    found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
-    assert any("the effects have too much" in fault for fault in found)
+
+def test_where_the_place_is_saved_behind_the_commit_effects_are_repeated(
+    items: list[Item], tmp_path: Path
+) -> None:
+    with without.order_of_writes():
+        found = faults_at(named("some fail"), "after _commit", tmp_path / "points")
+        assert any("the effects have too much" in fault for fault in found)
 
 
 def test_where_dead_letters_are_written_behind_the_counts_they_are_lost(
