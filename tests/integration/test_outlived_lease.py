@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
+from tests import without
 from tests.integration.harness import (
     faults,
     has_ended,
@@ -18,7 +19,6 @@ from tests.integration.harness import (
     wait_until,
     work_off_queue,
 )
-from tests.integration.test_freeze import no_eviction, no_fence
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Item
 from upkeep.execution.pacemaker import Pacemaker
@@ -84,7 +84,7 @@ def test_without_fence_and_eviction_they_happen_twice(
     if connection.vendor == "sqlite":
         pytest.skip("by design: on SQLite nobody takes over a chunk under way")
     run = CountUp.enqueue()
-    with no_fence(), no_eviction():
+    with without.fence(), without.eviction():
         work_beside_a_rescuer(begun, run)
     assert run.status == Status.SUCCEEDED
     assert any("not done once" in fault for fault in faults(run))
