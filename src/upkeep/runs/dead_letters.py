@@ -132,7 +132,11 @@ class DeadLetter(models.Model):
         DISCARDED = "discarded", _("Discarded")  # A person, or a rule, gave it up.
 
     run = models.ForeignKey(  # That of an item; a call has none.
-        "upkeep.Run", on_delete=models.CASCADE, null=True, related_name="dead_letters"
+        "upkeep.Run",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="dead_letters",
+        db_index=False,  # The indexes below begin with it.
     )
     # The dotted path of the function; an item has none.
     call = models.CharField(
