@@ -245,6 +245,27 @@ class TestFigures:
         assert "| some fail | not run yet | tried 5, points 6, **bad 1** |" in told
         assert "| in all | tried 5, points 6 | – | – |\n" in told
 
+    def test_of_what_is_taken_away_are_those_who_noticed(self) -> None:
+        found = {"at": "2030-01-02", "unnoticed": 0, "broken": 0}
+        told = figures.markdown(
+            [
+                found | {"name": "without gap on sqlite", "noticed_by": {"a": "no"}},
+                found | {"name": "without fence on sqlite", "noticed_by": {}},
+                found
+                | {
+                    "name": "without fence on mariadb",
+                    "noticed_by": {},
+                    "unnoticed": 1,
+                },
+            ]
+        )
+        fence, gap = (
+            next(line for line in told.splitlines() if line.startswith(f"| {name} |"))
+            for name in ("fence", "gap")
+        )
+        assert fence.endswith("| 0 | not run yet | **nobody** |")
+        assert gap.endswith("| 1 | – | – |")
+
     def test_that_are_missing_are_marked(self) -> None:
         without = {key: SEVERAL[key] for key in SEVERAL if key != "lost"}
         assert "| **lost unknown**, " in figures.markdown([without])

@@ -17,6 +17,8 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
+from tests.servers import DATABASES
+from tools import mutations
 from tools.soak import JSON, ROOT, SOAKS, Figures, Soak, chosen
 
 PAGE = ROOT / "docs" / "explanation" / "guarantees.md"
@@ -56,7 +58,8 @@ def markdown(figures: Iterable[Figures]) -> str:
     if befallen := [found for _, found in single if found and faults(found)]:
         tables.append(table_of_faults(befallen))
     families = dict.fromkeys(filter(None, map(family, SOAKS)))
-    return "\n".join([*tables, *(matrix(name, last) for name in families)])
+    tables += [matrix(name, last) for name in families]
+    return "\n".join([*tables, table_of_mutations(last)])
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -193,6 +196,39 @@ def cell(soak: Soak, found: Figures | None) -> str:
     limits = soak.at_most.items()
     judgements = [judged(name, found.get(name), limit) for name, limit in limits]
     return ", ".join([*done, *(each for each in judgements if "**" in each)])
+
+
+# Protections taken away
+
+
+def table_of_mutations(last: Mapping[str, Figures]) -> str:
+    """Return how many tests noticed that a protection was taken away, and where."""
+    rows = [
+        [
+            mutation.protection,
+            mutation.how,
+            *(noticed(mutation, database, last) for database in DATABASES),
+        ]
+        for mutation in mutations.MUTATIONS
+    ]
+    heading = "Tests that notice what is taken away, by `make soak MUTATE=1`:"
+    return f"{heading}\n\n" + table(
+        ["without", "what happens instead", *DATABASES], rows
+    )
+
+
+def noticed(
+    mutation: mutations.Mutation, database: str, last: Mapping[str, Figures]
+) -> str:
+    """Return the number of tests that noticed, in bold where there was none."""
+    if database not in mutation.databases:
+        return "–"
+    found = last.get(f"without {mutation.protection} on {database}")
+    if found is None:
+        return "not run yet"
+    if found["unnoticed"] or found["broken"]:
+        return "**nobody**"
+    return str(len(found["noticed_by"]))
 
 
 # What happened by chance
