@@ -206,8 +206,8 @@ class Saver:
         records = {places[key]: found[key] for key in places if key in found}
         sheets = updates.remember(list(records.values()), list(records))
         for place in conflicts:
-            if record := records.get(place):
-                self._process_again(block, place, record, skip)
+            if place in records:
+                self._process_again(block, place, records[place], skip)
             else:
                 skip(block, place, Skip("It is no longer in the collection."))
         return sheets

@@ -186,6 +186,22 @@ class TestWhatIsSaved:
         outcome = work(records, "char", process=setter(char="x"))
         assert outcome == all_changed(1)
 
+    def test_of_records_with_different_columns_loaded(self) -> None:
+        Post.objects.bulk_create(Post(pk=pk, title=f"{pk}") for pk in range(1, 4))
+        writer = Updates(Post, ["slug"], "default")
+        records = list(writer.reading(Post.objects.only("slug").order_by("pk")))
+        assert records[1].title == "2"  # As a receiver of post_init may ask.
+        sheets = writer.remember(records)
+        Post.objects.update(title="theirs")
+        for record in records:
+            record.slug = "new"
+        outcome = writer.write(sheets)
+        assert outcome == Outcome(changed=2, unchanged=0, conflicts=[2])
+        assert set(Post.objects.filter(slug="new").values_list("pk", flat=True)) == {
+            1,
+            3,
+        }
+
     def test_of_a_walk_goes_on_behind_each_page(self) -> None:
         Post.objects.bulk_create(Post(pk=pk, title=f"{pk}") for pk in range(1, 6))
         writer = Updates(Post, ["slug"], "default")

@@ -28,6 +28,8 @@ TEXTUAL = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longt
 BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob"})
 BINARY |= {"longblob"}
 
+SIZED = frozenset({str, bytes})
+
 
 class MySQLTable(Table):
     """
@@ -89,13 +91,17 @@ class MySQLTable(Table):
         return [each.encode() if type(each) is str else each for each in values]
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
+        if sum(map(_weight, batch.columns)) <= self.most_bytes:
+            yield batch  # Nearly always.
+            return
         start, room = 0, self.most_bytes
-        for place, weight in enumerate(_weights(batch.columns)):
+        for place, row in enumerate(zip(*batch.columns, strict=True)):
+            weight = _weight(row)
             if start < place and weight > room:
                 yield batch.having(between(start, place))
                 start, room = place, self.most_bytes
             room -= weight
-        yield batch.having(between(start, len(batch))) if start else batch
+        yield batch.having(between(start, len(batch)))
 
     def update(self, batch: Batch) -> int:
         source, parameters = self._source(batch)
@@ -192,8 +198,9 @@ class MySQLTable(Table):
         return self.described[column.lower()][1] not in (None, "utf8mb4")
 
 
-def _weights(columns: Sequence[Values]) -> Iterator[int]:
-    """Yield how long each row can be in a statement, at most."""
-    for row in zip(*columns, strict=True):
-        sizes = [len(each) for each in row if isinstance(each, str | bytes)]
-        yield 4 * sum(sizes) + 40 * len(row)
+def _weight(values: Values) -> int:
+    """Return how long values can be in a statement, at most."""
+    sized = values
+    if not SIZED.issuperset(map(type, values)):
+        sized = [each for each in values if isinstance(each, str | bytes)]
+    return 4 * sum(map(len, sized)) + 40 * len(values)
