@@ -274,7 +274,7 @@ CASES: dict[str, Case] = {
 # The work, as one writes it in a loop
 
 
-def look_at(record: Record) -> None:
+def look_at(record: models.Model) -> None:
     """Do nothing."""
 
 

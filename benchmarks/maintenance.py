@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.db.models import F, QuerySet
 
-from benchmarks.models import Article, Reading, Record
+from benchmarks.models import Article, Essay, Reading, Record
 from upkeep import Batches, Quarantine, Task, parameter
 from upkeep.forms import CSVField
 
@@ -110,6 +110,16 @@ class CreateReadings(Task):
 
     def process(self, row: dict[str, str]) -> Reading:
         return Reading(station=row["station"], day=row["day"], value=int(row["value"]))
+
+
+class LookAtEssays(Task):
+    """Do nothing with every essay."""
+
+    def collection(self) -> QuerySet[Essay]:
+        return Essay.objects.all()
+
+    def process(self, essay: Essay) -> None:
+        pass
 
 
 class LookAtNumbers(Task):

@@ -48,3 +48,12 @@ class Article(models.Model):
 
     class Meta:
         app_label = "benchmarks"
+
+
+class Essay(models.Model):
+    """A row of up to 1 kB, of which there are millions."""
+
+    text = models.TextField()
+
+    class Meta:
+        app_label = "benchmarks"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import slices
 from tests import without
 from tests.integration.kinds import KINDS
 from tests.without import WAYS, taken_away
@@ -441,3 +442,16 @@ def engine() -> list[dict[str, Any]]:
         for each in vars(without).values()
         if isinstance(each, type | ModuleType) and "upkeep" in repr(each)
     ]
+
+
+class TestSlices:
+    def test_say_that_a_run_is_slow_where_most_of_them_are(self) -> None:
+        found = slices.figures([0.9] * 11 + [2.0] * 9, [1.0])
+        assert found["slower"] == 0.1
+
+    def test_say_that_a_run_slows_down_whatever_one_of_them_is(self) -> None:
+        ratios = [1.0, 1.0, 0.1, 1.0, 1.0, *[0.9] * 10, 0.5, 0.5, 3.0, 0.5, 0.5]
+        assert slices.figures(ratios, [1.0])["fading"] == 0.5
+
+    def test_say_how_much_memory_was_needed_at_most(self) -> None:
+        assert slices.figures([1.0] * 20, [3.0, 12.34, 2.0])["grown_mb"] == 12.3

@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks import slices
 from tests import large
 from tests.chaos.child import measured
 from tests.servers import DATABASES, RESTARTABLE
@@ -97,6 +98,11 @@ def played(_folder: Path, *, scenario: str, **options: Any) -> Figures:
     return {"seconds": round(time.monotonic() - begun), **lasting, **found}
 
 
+def sliced(_folder: Path, *, database: str) -> Figures:
+    """Walk millions of rows, slice by slice beside the same rows by hand."""
+    return slices.measured(database)
+
+
 SOAKS = [
     *(
         Soak(
@@ -164,6 +170,14 @@ SOAKS = [
         name="1 GB of CSV with newlines in its values",
         measure=lambda folder: large.measured(folder, megabytes=1000),
         at_most={"grown_mb": 15, "resumed_seconds": 0.2, "resumed_bytes": 200_000},
+    ),
+    *(
+        Soak(
+            name=f"{slices.ROWS:,} rows in {slices.SLICES} slices on {database}",
+            measure=partial(sliced, database=database),
+            at_most={"slower": 0.1, "fading": 0.1, "grown_mb": 15},
+        )
+        for database in DATABASES
     ),
     *(
         Soak(

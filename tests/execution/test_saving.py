@@ -269,3 +269,17 @@ class TestRefused:
         assert run.status == Status.ERRORED
         assert run.error_at.startswith("testapp.Item")
         assert "is not among the task's updates" in run.error_message
+
+    def test_a_change_of_one_record_among_others_ends_the_run_there(
+        self, trial: Any
+    ) -> None:
+        def process(self: Any, item: Item) -> None:
+            Backfill.process(self, item)
+            if item.pk >= MIDDLE:
+                item.name = "not declared"
+
+        trial.process = process
+        run = trial.run_now()
+        assert counts(run) == (Status.ERRORED, MIDDLE - 1, 0, 0)
+        assert run.error_at == f"testapp.Item {MIDDLE}"
+        assert numbers() == {pk: pk < MIDDLE for pk in range(1, 21)}

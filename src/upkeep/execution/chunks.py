@@ -23,7 +23,7 @@ from upkeep.tasks.policies import Case, PassOver, judge
 
 if TYPE_CHECKING:
     from upkeep.execution.executor import Executor
-    from upkeep.execution.updates.changes import Values
+    from upkeep.execution.updates import Sheet
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
@@ -88,7 +88,7 @@ class Block:
     start: int
     lines: int  # of the log, before it.
     begun: float
-    remembered: Sequence[Values] = ()  # What the page's records were, of a saver.
+    remembered: Sequence[Sheet] = ()  # What the page's records were, of a saver.
     done: int = 0
     skipped: set[int] = field(default_factory=set)  # places
     changed: int = 0
@@ -101,6 +101,10 @@ class Block:
     def items(self) -> Sequence[Any]:
         """Return the items from its start on."""
         return self.page.items[self.start :] if self.start else self.page.items
+
+    def sheets(self) -> list[Sheet]:
+        """Return what the records of its items were, by their places in it."""
+        return [each.part(self.start, self.done) for each in self.remembered]
 
     @property
     def is_spent(self) -> bool:
@@ -214,9 +218,7 @@ class Walker:
             if self._is_over():
                 return
 
-    def _block(
-        self, page: Page[Any], start: int, remembered: Sequence[Values]
-    ) -> Block:
+    def _block(self, page: Page[Any], start: int, remembered: Sequence[Sheet]) -> Block:
         if self.saver:
             self.saver.begin()
         lines = len(self.task.log_lines)

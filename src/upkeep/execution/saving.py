@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -13,13 +13,13 @@ from django.db.models import Model
 from upkeep.exceptions import Conflict, InvalidCollection, InvalidResult, Skip
 from upkeep.execution.creating import Creator
 from upkeep.execution.updates import Updates, refuse_followers
+from upkeep.execution.updates.changes import alike
 from upkeep.tasks.collections.querysets import QuerySetCollection
 from upkeep.tasks.creates import Creates
 
 if TYPE_CHECKING:
     from upkeep.execution.chunks import Block
-    from upkeep.execution.updates import Change
-    from upkeep.execution.updates.changes import Values
+    from upkeep.execution.updates import Batch, Sheet
     from upkeep.tasks.base import Task
     from upkeep.tasks.collections.base import Collection
 
@@ -105,16 +105,14 @@ class Saver:
 
     # A block
 
-    def remember(self, items: Sequence[Any]) -> list[Values]:
-        """Return what records are before `process` has them; {} of what is none."""
+    def remember(self, items: Sequence[Any]) -> list[Sheet]:
+        """Return what the records among items are before `process` has them."""
         if not self.updates:
             return []
-        records = [each for each in items if isinstance(each, Model)]
-        remembered = self.updates.remember(records)
-        if len(records) == len(items):
-            return remembered
-        values = iter(remembered)
-        return [next(values) if isinstance(each, Model) else {} for each in items]
+        if all(map(isinstance, items, repeat(Model))):  # Nearly always.
+            return self.updates.remember(items)
+        places = [n for n, item in enumerate(items) if isinstance(item, Model)]
+        return self.updates.remember([items[n] for n in places], places)
 
     def save(self, block: Block, *, skip: OnSkip) -> None:
         """
@@ -134,84 +132,94 @@ class Saver:
         return self.creator.insert(made) if self.creator else 0
 
     def _save_records(self, block: Block, updates: Updates, skip: OnSkip) -> None:
-        items = block.items()[: block.done]
-        changes = self._changes(block, items, updates)
+        conflicts = self._write(block, block.sheets(), updates)
         for _time in range(MOST_TIMES - 1):
-            conflicts = self._write(block, changes, updates)
             if not conflicts:
                 return
-            places = _places(items)
-            again = {key: places[key] for key in conflicts}
-            changes = list(self._again(block, again, updates, skip))
-        if conflicts := self._write(block, changes, updates):
-            places = _places(items)
-            place = min(places[key] for key in conflicts)
+            sheets = self._again(block, conflicts, updates, skip)
+            conflicts = self._write(block, sheets, updates)
+        if conflicts:
+            place = min(conflicts)
             with _in_hand(block, place):
-                name = f"{items[place]._meta.label} {items[place].pk}"
+                record = block.items()[place]
+                name = f"{record._meta.label} {record.pk}"
                 raise Conflict.over(name, times=MOST_TIMES)
 
     def _write(
-        self, block: Block, changes: Sequence[Change], updates: Updates
-    ) -> list[Any]:
-        """Write changes, and return the keys of those that others were before."""
-        conflicts = updates.save(changes)
-        if conflicts:
-            changes = [each for each in changes if each.record.pk not in conflicts]
-        deleted = sum(each.kind.is_deletion for each in changes)
-        block.deleted += deleted
-        block.changed += len(changes) - deleted
+        self, block: Block, sheets: Sequence[Sheet], updates: Updates
+    ) -> list[int]:
+        """Write what changed, and return the places of what others changed before."""
+        batches = self._batches(block, sheets, updates)
+        conflicts = updates.save(batches)
+        for batch in batches:
+            written = len(batch) - len(set(conflicts).intersection(batch.places))
+            if batch.kind.is_deletion:
+                block.deleted += written
+            else:
+                block.changed += written
         block.conflicts += len(conflicts)
         return conflicts
 
-    def _changes(
-        self, block: Block, items: Sequence[Any], updates: Updates
-    ) -> list[Change]:
-        doomed, found = set(map(id, self.doomed)), []
-        remembered = islice(block.remembered, block.start, None)
+    def _batches(
+        self, block: Block, sheets: Sequence[Sheet], updates: Updates
+    ) -> list[Batch]:
+        """Return what is to be written; an error in it is that of one record."""
         try:
-            for item, before in zip(items, remembered, strict=False):
-                is_doomed = id(item) in doomed
-                if before and (is_doomed or self.can_update):
-                    change = updates.deletion if is_doomed else updates.change
-                    found.append(change(item, before))
-                else:
-                    found.append(None)
-        except BaseException:
-            _take_in_hand(block, len(found))
+            return self._batches_of(sheets, updates)
+        except Exception:
+            for one in chain.from_iterable(sheet.one_by_one() for sheet in sheets):
+                with _in_hand(block, one.places[0]):
+                    self._batches_of([one], updates)
             raise
-        return [change for change in found if change is not None]
 
-    def _change(
-        self, updates: Updates, item: Model, before: Values, *, is_doomed: bool
-    ) -> Change | None:
-        if is_doomed:
-            return updates.deletion(item, before)
-        return updates.change(item, before) if self.can_update else None
+    def _batches_of(self, sheets: Sequence[Sheet], updates: Updates) -> list[Batch]:
+        going, staying = self._parted(sheets) if self.doomed else ([], sheets)
+        # What is deleted comes first: another record may want a unique value of it.
+        batches = [updates.deletion(sheet) for sheet in going]
+        if self.can_update:
+            for sheet in staying:
+                batches += updates.changes(sheet)
+        return batches
+
+    def _parted(self, sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Sheet]]:
+        """Return the records that are to be deleted, and the others."""
+        doomed = set(map(id, self.doomed))
+        parts: tuple[list[Sheet], list[Sheet]] = ([], [])
+        for sheet in sheets:
+            for stays, pick in alike(
+                sheet.records, lambda each: id(each) not in doomed
+            ):
+                parts[stays].append(sheet.having(pick))
+        return parts
 
     # What others changed meanwhile
 
     def _again(
-        self, block: Block, places: dict[Any, int], updates: Updates, skip: OnSkip
-    ) -> Iterator[Change]:
+        self, block: Block, conflicts: Sequence[int], updates: Updates, skip: OnSkip
+    ) -> list[Sheet]:
         """Process records as they are now; one that is gone needs nothing."""
+        items = block.items()
+        places = {items[place].pk: place for place in conflicts}
         self.made = [(item, made) for item, made in self.made if item.pk not in places]
         self.doomed = []
-        records = updates.again(self.records, list(places))
-        found = {record.pk: record for record in records}
-        for key, place in places.items():
-            if (record := found.get(key)) is None:
+        found = {each.pk: each for each in updates.again(self.records, list(places))}
+        records = {places[key]: found[key] for key in places if key in found}
+        sheets = updates.remember(list(records.values()), list(records))
+        for place in conflicts:
+            if place in records:
+                self._process_again(block, place, records[place], skip)
+            else:
                 skip(block, place, Skip("It is no longer in the collection."))
-                continue
-            (before,) = updates.remember([record])
-            with _in_hand(block, place):
-                try:
-                    self.process(record)
-                except Skip as reason:
-                    skip(block, place, reason)
-                is_doomed = any(each is record for each in self.doomed[-1:])
-                change = self._change(updates, record, before, is_doomed=is_doomed)
-            if change:
-                yield change
+        return sheets
+
+    def _process_again(
+        self, block: Block, place: int, record: Model, skip: OnSkip
+    ) -> None:
+        with _in_hand(block, place):
+            try:
+                self.process(record)
+            except Skip as reason:
+                skip(block, place, reason)
 
 
 @contextmanager
@@ -220,14 +228,5 @@ def _in_hand(block: Block, place: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _take_in_hand(block, place)
+        block.done, block.is_complete = place, False
         raise
-
-
-def _take_in_hand(block: Block, place: int) -> None:
-    block.done, block.is_complete = place, False
-
-
-def _places(items: Sequence[Any]) -> dict[Any, int]:
-    """Return where the records among some items are, by their keys."""
-    return {item.pk: n for n, item in enumerate(items) if isinstance(item, Model)}

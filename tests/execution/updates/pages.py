@@ -24,11 +24,11 @@ def work(
     """Read a page, process each record, and write it after what others do meanwhile."""
     writer = Updates(queryset.model, fields, "default")
     records = list(writer.reading(queryset))
-    snapshot = writer.remember(records)
+    sheets = writer.remember(records)
     for record in records:
         process(record)
     meanwhile()
-    return writer.write(records, snapshot)
+    return writer.write(sheets)
 
 
 def setter(**values: Any) -> Callable[[Model], None]:

@@ -16,9 +16,7 @@ from tests.testapp.models import Item, Post, Seat, Specimen
 from upkeep import databases
 from upkeep.exceptions import Conflict, InvalidUpdate
 from upkeep.execution.updates import Outcome, Updates
-from upkeep.execution.updates.changes import Kind
 from upkeep.execution.updates.shapes import Shape
-from upkeep.execution.updates.tables import Table
 from upkeep.execution.updates.tables.mysql import MySQLTable
 
 pytestmark = pytest.mark.django_db
@@ -230,11 +228,11 @@ class TestWhatTheDatabaseKeepsBack:
         Item.objects.create(pk=1)
         writer = Updates(Item, ["n"], "default")
         twice = [Item.objects.get(), Item.objects.get()]
-        snapshot = writer.remember(twice)
+        sheets = writer.remember(twice)
         for item in twice:
             item.n = 1
         with pytest.raises(InvalidUpdate, match="a record came twice"):
-            writer.write(twice, snapshot)
+            writer.write(sheets)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -271,7 +269,7 @@ class TestWhatIsDoneAgain:
         self, writer: Updates, posts: QuerySet[Post], others_change: str = ""
     ) -> Outcome:
         records = list(posts)
-        snapshot = writer.remember(records)
+        sheets = writer.remember(records)
         for post in records:
             slug(post)
         if others_change:
@@ -279,7 +277,7 @@ class TestWhatIsDoneAgain:
             with closing(other), other.cursor() as cursor:
                 sql = "UPDATE testapp_post SET title = %s WHERE id = 1"
                 cursor.execute(sql, [others_change])
-        return writer.write(records, snapshot)
+        return writer.write(sheets)
 
     def test_is_not_what_is_no_longer_wanted(self) -> None:
         writer = Updates(Post, ["slug"], "default")
@@ -311,10 +309,13 @@ class TestWithoutTheGuard:
 
     def test_a_change_is_overwritten(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Post.objects.create(pk=1, title="Title")
-        monkeypatch.setattr(Shape, "kind", _unguarded_kind)
-        monkeypatch.setattr(Table, "guards", lambda self, values: ())
-        monkeypatch.setattr(MySQLTable, "guards", lambda self, values: ())
-        monkeypatch.setattr(MySQLTable, "_guard", lambda self, batch: "1")
+        with_guards = Shape.__init__
+
+        def without_guards(self: Any, *given: Any, **options: Any) -> None:
+            with_guards(self, *given, **options)
+            self.guarded = ()
+
+        monkeypatch.setattr(Shape, "__init__", without_guards)
         outcome = work(
             Post.objects.all(),
             "slug",
@@ -343,10 +344,6 @@ class TestWithoutTheGuard:
             meanwhile=lambda: put(Specimen, 1, "char", "'ABC '"),
         )
         assert outcome == Outcome(changed=1, unchanged=0, conflicts=[])
-
-
-def _unguarded_kind(self: Shape, changed: Any, stamps: Any) -> Kind:
-    return Kind((*changed, *stamps), ())
 
 
 @pytest.mark.django_db(transaction=True)

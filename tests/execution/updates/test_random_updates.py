@@ -176,13 +176,13 @@ def test_rows_are_as_save_leaves_them_or_as_others_left_them(
     queryset = Specimen.objects.filter(pk__in=trial.keys).order_by("pk")
     queryset = queryset if loads_all else queryset.only(*declared, *loaded)
     records = list(writer.reading(queryset))
-    snapshot = writer.remember(records)
+    sheets = writer.remember(records)
     for record, (_, wanted, _) in zip(records, rows, strict=True):
         setter(**wanted)(record)
     first = raws(Specimen)
     trial.meanwhile()
     second = raws(Specimen)
-    outcome = writer.write(records, snapshot)
+    outcome = writer.write(sheets)
     trial.save_twins(twins)
     third = raws(Specimen)
 

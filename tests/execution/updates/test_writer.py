@@ -61,11 +61,11 @@ class TestWhatIsSaved:
         queries = CaptureQueriesContext(connection)
         for slug in ("first", "second"):  # The first one learns what the server takes.
             records = list(writer.reading(Post.objects.all()))
-            snapshot = writer.remember(records)
+            sheets = writer.remember(records)
             for record in records:
                 record.slug = slug
             with queries:
-                writer.write(records, snapshot)
+                writer.write(sheets)
         statements = [each["sql"] for each in queries.captured_queries]
         assert len([sql for sql in statements if "SAVEPOINT" not in sql]) == 1
 
@@ -186,6 +186,22 @@ class TestWhatIsSaved:
         outcome = work(records, "char", process=setter(char="x"))
         assert outcome == all_changed(1)
 
+    def test_of_records_with_different_columns_loaded(self) -> None:
+        Post.objects.bulk_create(Post(pk=pk, title=f"{pk}") for pk in range(1, 4))
+        writer = Updates(Post, ["slug"], "default")
+        records = list(writer.reading(Post.objects.only("slug").order_by("pk")))
+        assert records[1].title == "2"  # As a receiver of post_init may ask.
+        sheets = writer.remember(records)
+        Post.objects.update(title="theirs")
+        for record in records:
+            record.slug = "new"
+        outcome = writer.write(sheets)
+        assert outcome == Outcome(changed=2, unchanged=0, conflicts=[2])
+        assert set(Post.objects.filter(slug="new").values_list("pk", flat=True)) == {
+            1,
+            3,
+        }
+
     def test_of_a_walk_goes_on_behind_each_page(self) -> None:
         Post.objects.bulk_create(Post(pk=pk, title=f"{pk}") for pk in range(1, 6))
         writer = Updates(Post, ["slug"], "default")
@@ -195,10 +211,10 @@ class TestWhatIsSaved:
         cursor, sizes = None, []
         for _ in range(3):
             page = walk.page(cursor, 2)
-            snapshot = writer.remember(page.items)
+            sheets = writer.remember(page.items)
             for post in page.items:
                 post.slug = f"post-{post.pk}"
-            sizes.append(writer.write(page.items, snapshot).changed)
+            sizes.append(writer.write(sheets).changed)
             cursor = page.cursor_after(len(page.items) - 1)
         assert sizes == [2, 2, 1]
         assert walk.count() == 5
@@ -278,10 +294,10 @@ class TestWhatWouldBeLost:
         writer = Updates(Specimen, ["char"], "default")
         (record,) = writer.reading(Specimen.objects.only("char"))
         assert record.document == {}  # As a receiver of post_init may ask.
-        snapshot = writer.remember([record])
+        sheets = writer.remember([record])
         record.char = "x"
         with pytest.raises(InvalidUpdate, match=r"document of .* apart from it"):
-            writer.write([record], snapshot)
+            writer.write(sheets)
 
     def test_in_an_expression_is_told(self) -> None:
         Item.objects.create()
@@ -292,13 +308,13 @@ class TestWhatWouldBeLost:
         Item.objects.bulk_create([Item(pk=1), Item(pk=2)])
         writer = Updates(Item, ["n"], "default")
         one, two = writer.reading(Item.objects.order_by("pk"))
-        snapshot = writer.remember([one, two])
+        (sheet,) = writer.remember([one, two])
         one.n, two.name = 1, "x"
-        change = writer.change(one, snapshot[0])
+        good, bad = sheet.one_by_one()
+        changes = writer.changes(good)
         with pytest.raises(InvalidUpdate, match=r"testapp\.Item 2"):
-            writer.change(two, snapshot[1])
-        assert change is not None
-        assert writer.save([change]) == []
+            writer.changes(bad)
+        assert writer.save(changes) == []
         assert Item.objects.get(pk=1).n == 1
 
     def test_is_not_what_is_deleted_from_a_record(self) -> None:

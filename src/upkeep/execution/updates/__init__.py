@@ -8,8 +8,9 @@ meanwhile is never overwritten: it is told as a conflict, to be read and worked 
 Nothing here knows of runs, chunks or leases.
 """
 
-from upkeep.execution.updates.changes import Change
+from upkeep.execution.updates.changes import Batch
 from upkeep.execution.updates.deletions import refuse_followers
+from upkeep.execution.updates.sheets import Sheet
 from upkeep.execution.updates.writer import Outcome, Updates
 
-__all__ = ["Change", "Outcome", "Updates", "refuse_followers"]
+__all__ = ["Batch", "Outcome", "Sheet", "Updates", "refuse_followers"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, DecimalException
+from operator import is_, itemgetter, ne
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,11 +18,12 @@ from django.db.models import JSONField, Model
 
 from upkeep.exceptions import InvalidUpdate
 from upkeep.execution.updates.fields import is_steady
-from upkeep.execution.updates.tables.base import plain_type
+from upkeep.execution.updates.tables.base import plain_types
 
 if TYPE_CHECKING:
     from django.db.models import Field
 
+    from upkeep.execution.updates.changes import Values
     from upkeep.execution.updates.tables.base import Table
 
 # Under such a name the bytes of a column are fetched where its value does not tell all.
@@ -27,6 +31,8 @@ BYTES = "_upkeep_bytes_"
 
 IMMUTABLE = frozenset({type(None), bool, int, float, Decimal, str, bytes, UUID})
 IMMUTABLE |= {date, datetime, time, timedelta}
+
+Attributes = dict[str, Any]  # What a record carries: its vars().
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +51,57 @@ class Column:
         self.table = table
         self.name = field.name
         self.attribute = field.attname
+        self.get = itemgetter(field.attname)
         self.quoted = table.quote(str(field.column))
         self.is_known = table.knows(field)
         """Whether a loaded value tells the bytes that the database has."""
 
-        self.plain = plain_type(field)
-        """The type of values that are written as they are, if there is one."""
+        self.plain = plain_types(field)
+        """The types of values that are written as they are."""
 
         self.is_steady = is_steady(field)
         self.memory = self.attribute if self.is_known else f"{BYTES}{place}"
         """Where a record has what its row is recognized by."""
 
-    def kept(self, value: Any) -> Kept:
-        """Remember a value that can be changed in place by what is written of it."""
+    def kept(self, values: Values) -> Values:
+        """Remember values; what can be changed in place, by what is written of it."""
+        if IMMUTABLE.issuperset(map(type, values)):
+            return values
+        return [
+            value if type(value) in IMMUTABLE else self._kept(value) for value in values
+        ]
+
+    def _kept(self, value: Any) -> Kept:
         form = self.form(value)
         is_same_again = self.is_steady or form == self.form(value)
         return Kept(form=form, copy=None if is_same_again else deepcopy(value))
 
+    def of(self, records: Sequence[Attributes], before: Values) -> Values:
+        """Return the values that records have now."""
+        try:
+            return list(map(self.get, records))
+        except KeyError:
+            # What was deleted from a record is fetched anew when it is used.
+            pairs = zip(records, before, strict=True)
+            return [each.get(self.attribute, was) for each, was in pairs]
+
+    def differing(self, before: Values, after: Values) -> Sequence[bool]:
+        """Tell which of two columns of values are different ones; () for none."""
+        if all(map(is_, before, after)):
+            return ()  # Nearly always: nobody has touched the column.
+        if self.are_plain(before) and self.are_plain(after):
+            flags = list(map(ne, before, after))
+        else:
+            pairs = zip(before, after, strict=True)
+            flags = [now is not was and self.differs(was, now) for was, now in pairs]
+        return flags if any(flags) else ()
+
+    def are_plain(self, values: Values) -> bool:
+        """Tell whether values are written, and differ, just as they are."""
+        return self.plain.issuperset(map(type, values))
+
     def differs(self, before: Any, after: Any) -> bool:
         """Tell whether the database would keep two values as different ones."""
-        if type(before) is type(after) is self.plain:
-            return bool(before != after)
         form = self.form(after)
         if form == self.form(before):
             return False
@@ -74,10 +110,15 @@ class Column:
         # Each writing is another one, as with a cipher: the values themselves decide.
         return bool(after != (before.copy if isinstance(before, Kept) else before))
 
-    def saved(self, record: Model) -> Any:
-        """Return what save() would write of a record."""
-        if type(value := record.__dict__.get(self.attribute)) is self.plain:
-            return value
+    def saved(self, records: Sequence[Model]) -> Values:
+        """Return what save() would write of records."""
+        with suppress(KeyError):  # It may not be loaded.
+            values = list(map(self.get, map(vars, records)))
+            if self.are_plain(values):
+                return values
+        return list(map(self._saved, records))
+
+    def _saved(self, record: Model) -> Any:
         value = self.field.pre_save(record, add=False)
         prepared = self.field.get_db_prep_save(value, self.table.connection)
         match prepared:
@@ -87,11 +128,12 @@ class Column:
                 return bytes(prepared)
         return prepared
 
-    def key(self, value: Any) -> Any:
-        """Return the value of a primary key as a condition has it."""
-        if type(value) is self.plain:
-            return value
-        return self.field.get_db_prep_save(value, self.table.connection)
+    def keys(self, values: Values) -> Values:
+        """Return values of a primary key as a condition has them."""
+        if self.are_plain(values):
+            return values
+        prepare = self.field.get_db_prep_save
+        return [prepare(value, self.table.connection) for value in values]
 
     def form(self, value: Any) -> Any:
         """Return what the database would keep of a value, so that it compares."""

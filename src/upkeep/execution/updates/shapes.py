@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from upkeep.exceptions import InvalidUpdate
-from upkeep.execution.updates.changes import Kind, Values
+from upkeep.execution.updates.changes import Kind
 
 if TYPE_CHECKING:
     from django.db.models import Model
 
-    from upkeep.execution.updates.columns import Column
-
-DELETED = object()
+    from upkeep.execution.updates.changes import Values
+    from upkeep.execution.updates.columns import Attributes, Column
 
 
 class Shape:
     """
-    The columns that were loaded, in a form that costs little for each record.
+    The columns that records have loaded, by the names of what they carry.
 
     `untold` are columns that nobody minds: the engine itself sets them.
     """
@@ -27,53 +26,43 @@ class Shape:
     def __init__(
         self,
         columns: Sequence[Column],
-        before: Values,
+        names: Collection[str],
         *,
-        untold: Sequence[Column],
-        unguarded: Sequence[Column],
+        untold: Collection[Column],
+        unguarded: Collection[Column],
     ) -> None:
-        told = [each for each in columns if each not in untold]
-        self.watched = [
-            (each.attribute, each) for each in told if each.attribute in before
-        ]
-        self.absent = [each for each in told if each.attribute not in before]
-        self.absent_names = frozenset(each.attribute for each in self.absent)
-        self.guarded = tuple(
-            each
+        loaded = [each for each in columns if each.attribute in names]
+        self.watched = [each for each in loaded if each not in untold]
+        self.guarded = tuple(each for each in loaded if each not in unguarded)
+        self.mutable = [each for each in loaded if not each.is_known]
+        self.apart = [each for each in loaded if each.memory not in names]
+        self.absent = {
+            each.attribute: each
             for each in columns
-            if each.attribute in before and each not in unguarded
-        )
-        self.guards = picker([each.memory for each in self.guarded])
-        self.kinds: dict[tuple[Column, ...], Kind] = {}
+            if each not in loaded and each not in untold
+        }
+        known_by = {each.memory for each in loaded if each.memory in names}
+        self.remembered = {each.attribute for each in loaded} | known_by
         self.deletion = Kind((), self.guarded, is_deletion=True)
 
-    def refuse_unloaded(self, record: Model) -> None:
-        """Refuse what `process` used of a record, and what nobody guards."""
-        if self.absent_names.isdisjoint(record.__dict__):
-            return  # Nearly always.
-        for column in self.absent:
-            if column.attribute in record.__dict__:
-                raise self._was_not_loaded(record, column)
+    def kept(self, records: Sequence[Attributes]) -> dict[str, Values]:
+        """Return what is remembered of records, column by column."""
+        columns: dict[str, Values] = {
+            name: list(map(itemgetter(name), records)) for name in self.remembered
+        }
+        for column in self.mutable:
+            columns[column.attribute] = column.kept(columns[column.attribute])
+        return columns
 
-    def touched(self, record: Model, before: Values) -> tuple[Column, ...]:
-        """Return the columns that `process` gave another value."""
-        after = record.__dict__
-        return tuple(
-            [
-                column
-                for attribute, column in self.watched
-                # What was deleted from a record is fetched anew when it is used.
-                if (new := after.get(attribute, DELETED)) is not before[attribute]
-                and new is not DELETED
-                and column.differs(before[attribute], new)
-            ]
-        )
-
-    def kind(self, changed: tuple[Column, ...], stamps: Sequence[Column]) -> Kind:
-        """Make the columns of a change known, for all that change the same."""
-        written = (*changed, *(each for each in stamps if each not in changed))
-        kind = self.kinds[changed] = Kind(written, self.guarded)
-        return kind
+    def refuse_unguarded(self, records: Sequence[Model]) -> None:
+        """Refuse what `process` may have used of records, and what nobody guards."""
+        for column in self.apart:
+            raise self._was_loaded_apart(records[0], column)
+        is_unused = frozenset(self.absent).isdisjoint
+        if not all(map(is_unused, map(vars, records))):
+            record = next(each for each in records if not is_unused(vars(each)))
+            name = next(name for name in self.absent if name in vars(record))
+            raise self._was_not_loaded(record, self.absent[name])
 
     def _was_not_loaded(self, record: Model, column: Column) -> InvalidUpdate:
         return InvalidUpdate(
@@ -83,9 +72,10 @@ class Shape:
             "of defer()."
         )
 
-
-def picker(names: Sequence[str]) -> Callable[[Values], tuple[Any, ...]]:
-    """Return what gives a tuple of these values."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda values: tuple([values[name] for name in names])
+    def _was_loaded_apart(self, record: Model, column: Column) -> InvalidUpdate:
+        return InvalidUpdate(
+            f"{column.name} of {record._meta.label} {record.pk} was not loaded by the "
+            "collection but apart from it, so that nobody would notice if somebody "
+            f"else changed it: add {column.name!r} to only(), or take it out of "
+            "defer()."
+        )

@@ -11,16 +11,15 @@ from django.db.models import BinaryField, F, Func, Model, QuerySet
 
 from upkeep import databases
 from upkeep.exceptions import InvalidUpdate
-from upkeep.execution.updates.changes import Batch, Change, Values, batches_of
-from upkeep.execution.updates.columns import IMMUTABLE, Column
+from upkeep.execution.updates.changes import Batch, Kind, alike, where
+from upkeep.execution.updates.columns import Column
 from upkeep.execution.updates.fields import declared_fields
 from upkeep.execution.updates.shapes import Shape
+from upkeep.execution.updates.sheets import Sheet
 from upkeep.execution.updates.swaps import swaps_told
 from upkeep.execution.updates.tables import table_of
 from upkeep.execution.updates.tables.base import is_integer
 from upkeep.tasks.collections.columns import is_loaded
-
-Snapshot = list[Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +54,19 @@ class Updates:
         self.stamps = [each for each in self.columns if _is_stamp(each)]
         keys = model._meta.pk_fields
         self.keys = [each for each in self.columns if each.field in keys]
-        self.changeable = [each for each in self.columns if not each.is_known]
+        self.has_relations = any(
+            field.is_relation
+            for field in (*model._meta.concrete_fields, *model._meta.private_fields)
+        )
         self.shapes: dict[tuple[str, ...], Shape] = {}
 
     def reading(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return a QuerySet whose records bring along what their rows are known by."""
-        columns = [each for each in self.changeable if is_loaded(queryset, each.field)]
+        columns = [
+            each
+            for each in self.columns
+            if not each.is_known and is_loaded(queryset, each.field)
+        ]
         known_by: QuerySet[Any] = queryset.annotate(
             **{each.memory: self._bytes(each) for each in columns}
         )
@@ -82,87 +88,84 @@ class Updates:
             of=("self",) if features.has_select_for_update_of else ()
         )
 
-    def remember(self, records: Sequence[Model]) -> Snapshot:
+    def remember(
+        self, records: Sequence[Model], places: Sequence[int] | None = None
+    ) -> list[Sheet]:
         """Return what records are before `process` has them."""
-        snapshot = [record.__dict__.copy() for record in records]
-        for column in self.changeable:
-            name = column.attribute
-            for before in snapshot:
-                if type(before.get(name)) not in IMMUTABLE:
-                    before[name] = column.kept(before[name])
-        return snapshot
+        places = range(len(records)) if places is None else places
+        now, found = list(map(vars, records)), []
+        for names, pick in alike(now, key=tuple):
+            shape = self._shape(names)
+            kept = shape.kept(pick(now))
+            found.append(Sheet(shape, pick(places), pick(records), kept))
+        return found
 
-    def change(self, record: Model, before: Values) -> Change | None:
+    def changes(self, sheet: Sheet) -> list[Batch]:
         """
-        Return what `process` changed of a record, if it did.
+        Return what `process` changed of records, together where it changed the same.
 
-        Raises InvalidUpdate for a change that would be lost. May be called right after
-        `process`, so that an error is certain to be of this record.
+        Raises InvalidUpdate for a change that would be lost.
         """
-        shape = self._shape(record, before)
-        # Asked by its name it would be made.
-        if vars(record._state).get("fields_cache"):
-            # A related object may have got its key when it was saved, behind the field.
-            record._prepare_related_fields_for_save(  # type: ignore[attr-defined]  # noqa: SLF001 - as bulk_update() does
-                operation_name="save"
-            )
-        shape.refuse_unloaded(record)
-        changed = shape.touched(record, before)
-        if not changed:
-            return None
-        if (kind := shape.kinds.get(changed)) is None:
-            if not self.declared.issuperset(changed):
-                raise self._is_undeclared(record, changed)
-            kind = shape.kind(changed, self.stamps)
-        row = self._key(before)
-        after = record.__dict__
-        row += [
-            # Values of most types are written as they are: a call less for each.
-            value
-            if type(value := after.get(each.attribute)) is each.plain
-            else each.saved(record)
-            for each in kind.changed
-        ]
-        row += self.table.guards(shape.guards(before))
-        return Change(record, before, kind, tuple(row))
+        if self.has_relations:
+            _note_keys_of_relations(sheet.records)
+        sheet.shape.refuse_unguarded(sheet.records)
+        return [self._change(changed, some) for changed, some in sheet.changed()]
 
-    def deletion(self, record: Model, before: Values) -> Change:
-        """Return the deletion of a record, as it was before `process` had it."""
-        shape = self._shape(record, before)
-        shape.refuse_unloaded(record)
-        row = [*self._key(before), *self.table.guards(shape.guards(before))]
-        return Change(record, before, shape.deletion, tuple(row))
+    def _change(self, changed: tuple[Column, ...], sheet: Sheet) -> Batch:
+        if not self.declared.issuperset(changed):
+            raise self._is_undeclared(sheet.records[0], changed)
+        stamps = [each for each in self.stamps if each not in changed]
+        kind = Kind((*changed, *stamps), sheet.shape.guarded)
+        return self._batch(kind, sheet)
 
-    def _key(self, before: Values) -> list[Any]:
-        return [
-            value
-            if type(value := before[each.attribute]) is each.plain
-            else each.key(value)
-            for each in self.keys
-        ]
+    def deletion(self, sheet: Sheet) -> Batch:
+        """Return the deletion of records, as they were before `process` had them."""
+        sheet.shape.refuse_unguarded(sheet.records)
+        return self._batch(sheet.shape.deletion, sheet)
 
-    def write(self, records: Sequence[Model], snapshot: Snapshot) -> Outcome:
-        """Write what `process` changed of records, all in one transaction."""
-        pairs = zip(records, snapshot, strict=True)
-        found = [self.change(record, before) for record, before in pairs]
-        changes = [change for change in found if change is not None]
-        conflicts = self.save(changes)
-        return Outcome(
-            changed=len(changes) - len(conflicts),
-            unchanged=len(records) - len(changes),
-            conflicts=conflicts,
+    def _batch(self, kind: Kind, sheet: Sheet) -> Batch:
+        before = sheet.before
+        guards = [before[each.memory] for each in kind.guarded]
+        return Batch(
+            kind=kind,
+            places=sheet.places,
+            records=sheet.records,
+            before=before,
+            keys=[each.keys(before[each.attribute]) for each in self.keys],
+            values=[each.saved(sheet.records) for each in kind.changed],
+            guards=list(map(self.table.guards, guards)),
         )
 
-    def save(self, changes: Sequence[Change]) -> list[Any]:
-        """Write changes, and return the keys of those in conflict."""
-        if not changes:
+    def write(self, sheets: Sequence[Sheet]) -> Outcome:
+        """Write what `process` changed of records, all in one transaction."""
+        batches = [batch for sheet in sheets for batch in self.changes(sheet)]
+        conflicts = self.save(batches)
+        records = {
+            place: record
+            for sheet in sheets
+            for place, record in zip(sheet.places, sheet.records, strict=True)
+        }
+        changed = sum(map(len, batches))
+        return Outcome(
+            changed=changed - len(conflicts),
+            unchanged=len(records) - changed,
+            conflicts=[records[place].pk for place in conflicts],
+        )
+
+    def save(self, batches: Sequence[Batch]) -> list[int]:
+        """Write batches, and return the places of records in conflict."""
+        portions = [part for batch in batches for part in self.table.portions(batch)]
+        if not portions:
             return []
-        conflicts: list[Change] = []
-        with databases.writing(self.alias), swaps_told(changes):
-            for batch in batches_of(changes):
-                for portion in self.table.portions(batch):
-                    conflicts += self._write(portion)
-        return [change.record.pk for change in conflicts]
+        with swaps_told(batches):
+            if self._are_written(portions):
+                return []
+            with databases.writing(self.alias):
+                return [
+                    place
+                    for portion in portions
+                    for place in self._conflicts_of(portion)
+                ]
 
     def _bytes(self, column: Column) -> Func:
         return Func(
@@ -173,29 +176,16 @@ class Updates:
 
     # What has changed
 
-    def _shape(self, record: Model, before: Values) -> Shape:
-        names = tuple(before)
+    def _shape(self, names: tuple[str, ...]) -> Shape:
         if (shape := self.shapes.get(names)) is None:
-            self._refuse_loaded_apart(record, before)
             shape = self.shapes[names] = Shape(
                 self.columns,
-                before,
+                names,
                 untold=[each for each in self.stamps if each not in self.declared],
                 # The row is found by it, and there is nothing else to it.
                 unguarded=[each for each in self.keys if is_integer(each.field)],
             )
         return shape
-
-    def _refuse_loaded_apart(self, record: Model, before: Values) -> None:
-        """Refuse a column that came with another query than the one of `reading`."""
-        for column in self.changeable:
-            if column.attribute in before and column.memory not in before:
-                raise InvalidUpdate(
-                    f"{column.name} of {record._meta.label} {record.pk} was not loaded "
-                    "by the collection but apart from it, so that nobody would notice "
-                    f"if somebody else changed it: add {column.name!r} to only(), or "
-                    "take it out of defer()."
-                )
 
     def _is_undeclared(self, record: Model, changed: Sequence[Column]) -> InvalidUpdate:
         names = [each.name for each in changed if each not in self.declared]
@@ -212,29 +202,43 @@ class Updates:
 
     # Writing
 
-    def _write(self, batch: Batch) -> list[Change]:
-        """Write a batch, and return the changes whose rows are not as they were."""
-        if self._is_written(batch):
+    def _are_written(self, portions: Sequence[Batch]) -> bool:
+        """Write portions if all rows are as they were loaded, and else nothing."""
+        with databases.writing(self.alias):
+            for portion in portions:
+                if self._written(portion) != len(portion):
+                    transaction.set_rollback(True, using=self.alias)
+                    return False
+        return True
+
+    def _written(self, batch: Batch) -> int:
+        if batch.kind.is_deletion:
+            return self.table.delete(batch)
+        return self.table.update(batch)
+
+    def _conflicts_of(self, batch: Batch) -> list[int]:
+        """Write a batch, and return the places of rows that are not as they were."""
+        if self._are_written([batch]):
             return []
         with databases.writing(self.alias):
-            places = set(self.table.matching(batch))
-            rest = [each for n, each in enumerate(batch.changes) if n in places]
-            if rest and not self._is_written(batch.having(rest)):
+            matching = set(self.table.matching(batch))
+            flags = [n in matching for n in range(len(batch))]
+            if matching and not self._are_written([batch.having(where(flags))]):
                 raise InvalidUpdate(
                     f"Rows of {self.model._meta.label} are there and yet are not "
                     "written: a trigger or a rule of the database keeps them from it, "
                     "or a record came twice. Use save() or delete() in process()."
                 )
-        return [each for n, each in enumerate(batch.changes) if n not in places]
+        return [place for n, place in enumerate(batch.places) if n not in matching]
 
-    def _is_written(self, batch: Batch) -> bool:
-        """Write a batch if all its rows are as they were loaded, and else nothing."""
-        with databases.writing(self.alias):
-            is_deletion = batch.kind.is_deletion
-            matched = (self.table.delete if is_deletion else self.table.update)(batch)
-            if matched != len(batch):
-                transaction.set_rollback(True, using=self.alias)
-        return matched == len(batch)
+
+def _note_keys_of_relations(records: Sequence[Model]) -> None:
+    """See what got its key when it was saved, behind the field that refers to it."""
+    for record in records:
+        if vars(record._state).get("fields_cache"):  # Asked by its name it is made.
+            record._prepare_related_fields_for_save(  # type: ignore[attr-defined]  # noqa: SLF001 - as bulk_update() does
+                operation_name="save"
+            )
 
 
 def _is_stamp(column: Column) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Field, Model
 
-    from upkeep.execution.updates.changes import Batch
+    from upkeep.execution.updates.changes import Batch, Values
     from upkeep.execution.updates.columns import Column
 
 FieldClasses = frozenset[type[Any]]
@@ -89,8 +90,8 @@ class Table(ABC):
         """Return a prepared value so that it can be compared with others."""
         return repr(value)
 
-    def guards(self, values: tuple[Any, ...]) -> Sequence[Any]:
-        """Return what a row is known by as parameters that are compared with bytes."""
+    def guards(self, values: Values) -> Values:
+        """Return what rows are known by as parameters that are compared with bytes."""
         return values
 
     def bytes_of(self, column: Column, *, table: str) -> str:
@@ -127,11 +128,11 @@ def names_of(batch: Batch, keys: int) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def plain_type(field: Field[Any, Any]) -> type | None:
-    """Return the type of values that Django writes as they are, if there is one."""
+def plain_types(field: Field[Any, Any]) -> frozenset[type]:
+    """Return the types of values that Django writes as they are, if there are any."""
     if type(field) in TEXTS:
-        return str
-    return int if is_integer(field) else None
+        return frozenset({str, NoneType})
+    return frozenset({int, NoneType} if is_integer(field) else ())
 
 
 def is_integer(field: Field[Any, Any]) -> bool:

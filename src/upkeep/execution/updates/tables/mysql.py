@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
+from upkeep.execution.updates.changes import between
 from upkeep.execution.updates.tables.base import (
     INTEGERS,
     TEXTS,
@@ -20,12 +21,14 @@ from upkeep.execution.updates.tables.base import (
 if TYPE_CHECKING:
     from django.db.models import Field
 
-    from upkeep.execution.updates.changes import Batch, Change
+    from upkeep.execution.updates.changes import Batch, Values
 
 INTEGRAL = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 TEXTUAL = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob"})
 BINARY |= {"longblob"}
+
+SIZED = frozenset({str, bytes})
 
 
 class MySQLTable(Table):
@@ -84,20 +87,21 @@ class MySQLTable(Table):
             return "CAST(CONVERT(%(expressions)s USING utf8mb4) AS BINARY)"
         return "%(expressions)s"
 
-    def guards(self, values: tuple[Any, ...]) -> Sequence[Any]:
+    def guards(self, values: Values) -> Values:
         return [each.encode() if type(each) is str else each for each in values]
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
-        portion: list[Change] = []
-        room = self.most_bytes
-        for change in batch.changes:
-            weight = _weight(change.row)
-            if portion and weight > room:
-                yield batch.having(portion)
-                portion, room = [], self.most_bytes
-            portion.append(change)
+        if sum(map(_weight, batch.columns)) <= self.most_bytes:
+            yield batch  # Nearly always.
+            return
+        start, room = 0, self.most_bytes
+        for place, row in enumerate(zip(*batch.columns, strict=True)):
+            weight = _weight(row)
+            if start < place and weight > room:
+                yield batch.having(between(start, place))
+                start, room = place, self.most_bytes
             room -= weight
-        yield batch.having(portion)
+        yield batch.having(between(start, len(batch)))
 
     def update(self, batch: Batch) -> int:
         source, parameters = self._source(batch)
@@ -115,7 +119,7 @@ class MySQLTable(Table):
         return self.count(sql, parameters)
 
     def matching(self, batch: Batch) -> list[int]:
-        source, parameters = self._source(batch)
+        source, parameters = self._source(batch, places=range(len(batch)))
         sql = f"SELECT v.place FROM {source} WHERE {self._guard(batch)} FOR UPDATE"
         return [place for (place,) in self.execute(sql, parameters)]
 
@@ -127,27 +131,42 @@ class MySQLTable(Table):
         ]
         return " AND ".join(parts) or "1"
 
-    def _source(self, batch: Batch) -> tuple[str, list[Any]]:
-        """Return the changes as a table `v` with the table itself, and parameters."""
+    def _source(
+        self, batch: Batch, *, places: Sequence[int] = ()
+    ) -> tuple[str, list[Any]]:
+        """
+        Return the changes as a table `v` with the table itself, and parameters.
+
+        With places, the table has them as its first column.
+        """
         keys, _values, _guards = names_of(batch, len(self.keys))
         joined = " AND ".join(
             f"t.{self.quote(column)} = {self._in_charset_of(column, f'v.{name}')}"
             for column, name in zip(self.keys, keys, strict=True)
         )
-        listed = ", ".join(map(self._placeholders, batch.rows))
+        head, columns = self._head(batch), batch.columns
+        if places:
+            head, columns = f"0 AS place, {head}", [places, *columns]
+        rows = list(zip(*columns, strict=True))
         source = (
-            f"(SELECT {self._head(batch)} FROM {self.name} AS t WHERE 0"
-            f" UNION ALL VALUES {listed}) AS v"
+            f"(SELECT {head} FROM {self.name} AS t WHERE 0"
+            f" UNION ALL VALUES {', '.join(self._listed(columns, rows))}) AS v"
             f" STRAIGHT_JOIN {self.name} AS t ON {joined}"
         )
-        rows = ((place, *row) for place, row in enumerate(batch.rows))
         return source, list(chain.from_iterable(rows))
 
-    def _placeholders(self, row: tuple[Any, ...]) -> str:
-        """Return a row of a list; rows with values of the same types are alike."""
-        types = tuple(map(type, row))
+    def _listed(
+        self, columns: Sequence[Values], rows: Sequence[tuple[Any, ...]]
+    ) -> Sequence[str]:
+        """Return what stands for each row in a list."""
+        if all(len(set(map(type, column))) == 1 for column in columns):
+            return [self._placeholders(tuple(map(type, rows[0])))] * len(rows)
+        return [self._placeholders(tuple(map(type, row))) for row in rows]
+
+    def _placeholders(self, types: tuple[type, ...]) -> str:
+        """Return what stands for a row of values of these types."""
         if (placeholders := self.placeholders.get(types)) is None:
-            each = ["_binary %s" if kind is bytes else "%s" for kind in (int, *types)]
+            each = ["_binary %s" if kind is bytes else "%s" for kind in types]
             row_name = "" if self.connection.mysql_is_mariadb else "ROW"
             placeholders = f"{row_name}({', '.join(each)})"
             self.placeholders[types] = placeholders
@@ -159,7 +178,7 @@ class MySQLTable(Table):
         expressions = list(map(self._in_any_charset, columns))
         expressions += [self.bytes_of(each, table="t") for each in batch.kind.guarded]
         named = zip(expressions, [*keys, *values, *guards], strict=True)
-        return ", ".join(["0 AS place", *(f"{sql} AS {name}" for sql, name in named)])
+        return ", ".join(f"{sql} AS {name}" for sql, name in named)
 
     def _in_any_charset(self, column: str) -> str:
         """Return a column so that any text can be listed below it."""
@@ -179,7 +198,9 @@ class MySQLTable(Table):
         return self.described[column.lower()][1] not in (None, "utf8mb4")
 
 
-def _weight(row: tuple[Any, ...]) -> int:
-    """Return how long a row can be in a statement, at most."""
-    sizes = [len(each) for each in row if isinstance(each, str | bytes)]
-    return 4 * sum(sizes) + 40 * len(row)
+def _weight(values: Values) -> int:
+    """Return how long values can be in a statement, at most."""
+    sized = values
+    if not SIZED.issuperset(map(type, values)):
+        sized = [each for each in values if isinstance(each, str | bytes)]
+    return 4 * sum(map(len, sized)) + 40 * len(values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
+from upkeep.execution.updates.changes import between
 from upkeep.execution.updates.tables.base import (
     INTEGERS,
     TEXTS,
@@ -76,9 +77,12 @@ class PostgreSQLTable(Table):
         return self.connection.ops.compose_sql("%s", [value])
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
-        size = MOST_PARAMETERS // (len(batch.changes[0].row) + 1)
+        size = MOST_PARAMETERS // (len(batch.columns) + 1)
+        if len(batch) <= size:
+            yield batch
+            return
         for start in range(0, len(batch), size):
-            yield batch.having(batch.changes[start : start + size])
+            yield batch.having(between(start, start + size))
 
     def update(self, batch: Batch) -> int:
         source, parameters = self._source(batch)
@@ -102,7 +106,7 @@ class PostgreSQLTable(Table):
         )
 
     def matching(self, batch: Batch) -> list[int]:
-        source, parameters = self._source(batch)
+        source, parameters = self._source(batch, places=range(len(batch)))
         rows = self.execute(
             f"SELECT v.place FROM {self.name} AS t, {source}"
             f" WHERE {self._condition(batch)} FOR UPDATE OF t",
@@ -122,20 +126,25 @@ class PostgreSQLTable(Table):
         ]
         return " AND ".join(parts)
 
-    def _source(self, batch: Batch) -> tuple[str, Sequence[Any]]:
-        """Return the changes as a table `v`, and its parameters."""
+    def _source(
+        self, batch: Batch, *, places: Sequence[int] = ()
+    ) -> tuple[str, Sequence[Any]]:
+        """Return the changes as a table `v`, with their places, and its parameters."""
         keys, values, guards = names_of(batch, len(self.keys))
-        names = ", ".join(["place", *keys, *values, *guards])
-        types = ["integer", *self._types(batch)]
-        columns = [list(column) for column in zip(*batch.rows, strict=True)]
-        columns.insert(0, list(range(len(batch))))
+        names = [*keys, *values, *guards]
+        types = list(self._types(batch))
+        columns = list(map(list, batch.columns))
+        if places:
+            names, types = ["place", *names], ["integer", *types]
+            columns = [list(places), *columns]
+        listed = f"AS v ({', '.join(names)})"
         if all(map(_can_be_unnested, columns, types)):
             arrays = ", ".join(f"%s::{each}[]" for each in types)
-            return f"unnest({arrays}) AS v ({names})", columns
+            return f"unnest({arrays}) {listed}", columns
         row = f"({', '.join(f'%s::{each}' for each in types)})"
-        listed = ", ".join([row] * len(batch))
+        rows = ", ".join([row] * len(batch))
         parameters = list(chain.from_iterable(zip(*columns, strict=True)))
-        return f"(VALUES {listed}) AS v ({names})", parameters
+        return f"(VALUES {rows}) {listed}", parameters
 
     def _types(self, batch: Batch) -> Iterator[str]:
         for column in self.keys:

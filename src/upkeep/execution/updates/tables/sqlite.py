@@ -12,7 +12,7 @@ from upkeep.execution.updates.tables.base import INTEGERS, TEXTS, FieldClasses, 
 if TYPE_CHECKING:
     from django.db.models import Field
 
-    from upkeep.execution.updates.changes import Batch
+    from upkeep.execution.updates.changes import Batch, Values
 
 
 class SQLiteTable(Table):
@@ -35,30 +35,23 @@ class SQLiteTable(Table):
     def update(self, batch: Batch) -> int:
         assigned = ", ".join(f"{each.quoted} = %s" for each in batch.kind.changed)
         sql = f"UPDATE {self.name} SET {assigned} WHERE {self._condition(batch)}"
-        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
-        return self._count_all(
-            sql, [row[first:last] + row[:first] + row[last:] for row in batch.rows]
-        )
+        return self._count_all(sql, [*batch.values, *batch.keys, *batch.guards])
 
     def delete(self, batch: Batch) -> int:
         sql = f"DELETE FROM {self.name} WHERE {self._condition(batch)}"
-        return self._count_all(sql, batch.rows)
+        return self._count_all(sql, batch.columns)
 
-    def _count_all(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    def _count_all(self, sql: str, columns: Sequence[Values]) -> int:
         """Return how many rows a statement has written, made once for each."""
         with self.connection.cursor() as cursor:
-            cursor.executemany(sql, rows)
+            cursor.executemany(sql, list(zip(*columns, strict=True)))
             matched: int = cursor.rowcount
             return matched
 
     def matching(self, batch: Batch) -> list[int]:
         sql = f"SELECT 1 FROM {self.name} WHERE {self._condition(batch)}"
-        first, last = len(self.keys), len(self.keys) + len(batch.kind.changed)
-        return [
-            place
-            for place, row in enumerate(batch.rows)
-            if self.execute(sql, row[:first] + row[last:])
-        ]
+        rows = zip(*batch.keys, *batch.guards, strict=True)
+        return [place for place, row in enumerate(rows) if self.execute(sql, row)]
 
     def _condition(self, batch: Batch) -> str:
         parts = [f"{self.quote(column)} = %s" for column in self.keys]
