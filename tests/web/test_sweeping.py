@@ -95,8 +95,8 @@ class TestPage:
         self, client: Client, abandoned: Run, settings: Settings
     ) -> None:
         settings.MIDDLEWARE = [f"{__name__}.noting_statuses", *settings.MIDDLEWARE]
-        with mock.patch(f"{__name__}.noted", []) as noted:
-            client.get(to("task-list"))
+        noted.clear()
+        client.get(to("task-list"))
         assert noted == ["running"]
         assert status_of(abandoned) == "interrupted"
 
