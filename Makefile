@@ -32,9 +32,9 @@ bench: $(VENV)/bin/uv ## Measure against loops written by hand.
 	@$(SYNC) --group test
 	@$(RUN) -m benchmarks
 
-soak: $(VENV)/bin/uv ## Try what takes too long for each time: ONLY=chaos MINUTES=5 SEED=7
+soak: $(VENV)/bin/uv ## Try what takes too long for each time: ONLY=chaos MINUTES=5 SEED=7, or MUTATE=1
 	@$(SYNC) --group test
-	@MINUTES=$(MINUTES) SEED=$(SEED) $(RUN) -m tools.soak $(ONLY)
+	@MINUTES=$(MINUTES) SEED=$(SEED) MUTATE=$(MUTATE) $(RUN) -m tools.soak $(ONLY)
 
 screenshots: $(VENV)/bin/uv ## Take pictures of every page in every state.
 	@$(SYNC) --group test

@@ -5,9 +5,11 @@ Servers for tests and benchmarks: each started for them alone, gone afterwards.
 address. Every server lives in a folder of its own, on a free port of the loopback;
 started by root it runs as nobody, since PostgreSQL and MariaDB refuse to be root.
 `RESTARTABLE` yields the server beside the entry, for those who stop and start it.
+One that is `forgetful` waits for no disk: it may lose all when the machine goes down.
 
 As a pytest plugin (`-p tests.servers`) this module starts the database of `--database`
 before Django reads its settings, and Redis when a test first asks for `redis_url`.
+Nobody ends that database, so it is forgetful; who does, starts one of `RESTARTABLE`.
 """
 
 import ctypes
@@ -44,6 +46,19 @@ FOLDERS = [
     Path("/usr/sbin"),
 ]
 
+# What has a server wait for no disk. All that its clients can see stays as it is.
+FORGETFUL = {
+    "sqlite": ["PRAGMA synchronous=OFF"],
+    "postgresql": [
+        *("-c", "fsync=off", "-c", "full_page_writes=off"),
+        *("-c", "synchronous_commit=off"),
+    ],
+    "mariadb": [
+        *("--debug-no-sync", "--skip-sync-frm", "--skip-innodb-doublewrite"),
+        *("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"),
+    ],
+}
+
 
 class ServerFailed(Exception):
     """A server is missing, or did not start; the message says which and why."""
@@ -53,13 +68,15 @@ class ServerFailed(Exception):
 
 
 @contextmanager
-def sqlite() -> Iterator[DatabaseSettings]:
+def sqlite(*, forgetful: bool = False) -> Iterator[DatabaseSettings]:
     """Yield settings for a file that every process of the suite can open."""
+    pragmas = ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"]
+    pragmas += FORGETFUL["sqlite"] if forgetful else []
     with folder("sqlite") as home:
         yield {
             "ENGINE": "django.db.backends.sqlite3",
             "OPTIONS": {
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+                "init_command": "; ".join(pragmas),
                 "timeout": 20,
             },
             **named(str(home / "upkeep.sqlite3")),
@@ -67,19 +84,21 @@ def sqlite() -> Iterator[DatabaseSettings]:
 
 
 @contextmanager
-def postgresql() -> Iterator[DatabaseSettings]:
+def postgresql(*, forgetful: bool = False) -> Iterator[DatabaseSettings]:
     """
     Run PostgreSQL and yield settings for a role that may create databases.
 
     The database itself is made by Django's test runner, here and in `mariadb()`. The
     role is no superuser, so that nothing passes here that a host would refuse.
     """
-    with restartable_postgresql() as (settings, _):
+    with restartable_postgresql(forgetful=forgetful) as (settings, _):
         yield settings
 
 
 @contextmanager
-def restartable_postgresql() -> Iterator[tuple[DatabaseSettings, "Server"]]:
+def restartable_postgresql(
+    *, forgetful: bool = False
+) -> Iterator[tuple[DatabaseSettings, "Server"]]:
     """Do the same, and yield the server as well; SIGQUIT lets it save nothing."""
     with folder("postgresql") as home:
         port, data = str(free_port()), str(home / "data")
@@ -89,6 +108,7 @@ def restartable_postgresql() -> Iterator[tuple[DatabaseSettings, "Server"]]:
         initdb += ["--locale", "C.UTF-8", "--encoding", "UTF8"]
         server = [program("postgres", "postgresql"), "-D", data, "-p", port]
         server += ["-h", "127.0.0.1", "-k", str(home)]
+        server += FORGETFUL["postgresql"] if forgetful else []
         ready = [program("pg_isready", "postgresql"), *local]
         createuser = [program("createuser", "postgresql"), *local, "--createdb"]
 
@@ -99,14 +119,16 @@ def restartable_postgresql() -> Iterator[tuple[DatabaseSettings, "Server"]]:
 
 
 @contextmanager
-def mariadb() -> Iterator[DatabaseSettings]:
+def mariadb(*, forgetful: bool = False) -> Iterator[DatabaseSettings]:
     """Run MariaDB and yield settings for an account that owns databases `upkeep…`."""
-    with restartable_mariadb() as (settings, _):
+    with restartable_mariadb(forgetful=forgetful) as (settings, _):
         yield settings
 
 
 @contextmanager
-def restartable_mariadb() -> Iterator[tuple[DatabaseSettings, "Server"]]:
+def restartable_mariadb(
+    *, forgetful: bool = False
+) -> Iterator[tuple[DatabaseSettings, "Server"]]:
     """Do the same, and yield the server as well."""
     with folder("mariadb") as home:
         port = str(free_port())
@@ -123,6 +145,7 @@ def restartable_mariadb() -> Iterator[tuple[DatabaseSettings, "Server"]]:
         server += [f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]
         server += [f"--socket={home / 'socket'}", f"--pid-file={home / 'pid'}"]
         server += ["--character-set-server=utf8mb4", f"--init-file={accounts}"]
+        server += FORGETFUL["mariadb"] if forgetful else []
         ready = [program("mariadb-admin", "mariadb-client"), "--no-defaults", "ping"]
         ready += ["--protocol=tcp", "--host=127.0.0.1", f"--port={port}"]
 
@@ -337,7 +360,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     early_config.add_cleanup(stack.close)
     stack.enter_context(unwinding_on_sigterm())
     try:
-        settings = stack.enter_context(DATABASES[chosen]())
+        settings = stack.enter_context(DATABASES[chosen](forgetful=True))
     except ServerFailed as error:
         raise pytest.UsageError(str(error)) from error
     stack.enter_context(

@@ -168,7 +168,7 @@ class TestSettings:
 
     def test_unknown_ones_are_told_what_there_is(self, settings: Settings) -> None:
         settings.UPKEEP = {"LEESE": 1}
-        assert "LEASE, TIME_BUDGET" in str(found()[0].hint)
+        assert "LEASE, STUCK_AFTER" in str(found()[0].hint)
 
 
 class Public(InMemoryStorage):

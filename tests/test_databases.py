@@ -204,6 +204,11 @@ class TestPassing:
             caused(OperationalError(), Cause(None)),
             caused(OperationalError(), locked("SQLITE_BUSY")),
             caused(OperationalError(), locked("SQLITE_BUSY_SNAPSHOT")),
+            caused(OperationalError(), locked("SQLITE_FULL")),
+            caused(OperationalError(), locked("SQLITE_IOERR_SHMSIZE")),
+            caused(OperationalError(), Cause("53100")),
+            OperationalError(1021, "Disk full"),
+            OperationalError(1114, "The table 'blog_post' is full"),
             OperationalError(1213, "Deadlock found"),
             OperationalError(1205, "Lock wait timeout exceeded"),
             OperationalError(2013, "Lost connection"),
@@ -211,7 +216,7 @@ class TestPassing:
             caused(ValueError("No."), OperationalError(1213, "Deadlock found")),
         ],
     )
-    def test_locks_and_restarts_pass(self, error: Exception) -> None:
+    def test_locks_restarts_and_full_disks_pass(self, error: Exception) -> None:
         assert is_passing(error)
 
     @pytest.mark.parametrize(
@@ -224,8 +229,8 @@ class TestPassing:
             OperationalError(1364, "Field 'name' doesn't have a default value"),
             caused(OperationalError(), Cause("57014")),
             caused(IntegrityError(), Cause("23505")),
-            caused(OperationalError(), locked("SQLITE_FULL")),
             caused(OperationalError(), locked("SQLITE_ERROR")),
+            caused(OperationalError(), locked("SQLITE_IOERR_READ")),
         ],
     )
     def test_all_others_stay(self, error: Exception | None) -> None:

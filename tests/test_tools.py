@@ -1,17 +1,22 @@
 """What `make` runs tells the truth about how it went."""
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from subprocess import CalledProcessError
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from tests import without
 from tests.integration.kinds import KINDS
-from tools import figures, kills, matrix, servers, soak
+from tests.without import WAYS, taken_away
+from tools import figures, kills, matrix, mutations, servers, soak
 from tools.steps import Counts, Step, counts, run
 
 Capture = pytest.CaptureFixture[str]
@@ -310,3 +315,108 @@ class TestKills:
             text=True,
         )
         assert found.returncode == 0, found.stdout
+
+
+MUTATED = """\
+<testsuites><testsuite>
+<testcase classname="tests.test_a.TestA" name="test_b[1]" file="tests/test_a.py"/>
+<testcase classname="tests.test_a" name="test_c" file="tests/test_a.py">
+  <failure message="AssertionError: 2 effects&#10;of 1">at line 7</failure>
+</testcase>
+<testcase classname="tests.test_a" name="test_d" file="tests/test_a.py">
+  <skipped message="by design"/>
+</testcase>
+<testcase classname="tests.test_a" name="test_e" file="tests/test_a.py">
+  <error message="failed on setup"/>
+</testcase>
+</testsuite></testsuites>
+"""
+
+
+class TestMutations:
+    def test_are_those_that_can_be_taken_away(self) -> None:
+        tried = {each.protection for each in mutations.MUTATIONS}
+        # It is all that stands around a chunk, the parts of which are tried.
+        assert tried == set(WAYS) - {"distrust"}
+
+    @pytest.mark.parametrize("protection", WAYS)
+    def test_change_something_and_leave_it_as_it_was(self, protection: str) -> None:
+        before = engine()
+        with taken_away(protection):
+            assert engine() != before
+        assert engine() == before
+
+    def test_of_a_protection_that_is_not_there_are_an_error(self) -> None:
+        with pytest.raises(pytest.UsageError, match="No protection is 'tea': fence, "):
+            taken_away("tea").__enter__()
+
+    def test_have_checks_that_are_there(self) -> None:
+        checks = {check for each in mutations.MUTATIONS for check in each.checks}
+        for check in {*checks, *mutations.CALM}:
+            path, *names = check.partition("[")[0].split("::")
+            text = Path(path).read_text()
+            assert all(re.search(rf"(def|class) {name}\b", text) for name in names)
+
+    def test_are_noticed_where_a_test_fails(self, tmp_path: Path) -> None:
+        report = tmp_path / "report.xml"
+        report.write_text(MUTATED)
+        assert mutations.ends(report) == (
+            {"tests/test_a.py::TestA::test_b[1]"},
+            {"tests/test_a.py::test_c": "AssertionError: 2 effects"},
+        )
+
+    @pytest.mark.parametrize(
+        ("passed", "failed", "figures"),
+        [
+            ({*mutations.CALM}, {"a": "no"}, {"unnoticed": 0, "broken": 0}),
+            ({*mutations.CALM}, {}, {"unnoticed": 1, "broken": 0}),
+            (set(), {"a": "no"}, {"unnoticed": 0, "broken": 2}),
+            (set(), dict.fromkeys(mutations.CALM, "no"), {"unnoticed": 1, "broken": 2}),
+        ],
+        ids=["noticed", "unnoticed", "broken", "broken alone"],
+    )
+    def test_are_worth_something_where_a_calm_run_ends_well(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        passed: set[str],
+        failed: dict[str, str],
+        figures: dict[str, int],
+    ) -> None:
+        monkeypatch.setattr(mutations, "outcome", lambda *options: (passed, failed, 1))
+        found = mutations.measured(mutations.MUTATIONS[0], "sqlite", tmp_path)
+        assert {name: found[name] for name in figures} == figures
+
+    def test_that_tell_nothing_are_found_where_nothing_is_taken_away(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(
+            mutations, "outcome", lambda *options: (set(), {"a": "no"}, 1)
+        )
+        found = mutations.checked("sqlite", tmp_path)
+        assert (found["passed"], found["failed"], found["broken"]) == (0, 1, 2)
+
+    def test_that_nobody_noticed_fail_the_soak(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: Capture,
+    ) -> None:
+        monkeypatch.setenv("MUTATE", "1")
+        monkeypatch.setattr(soak, "JSON", tmp_path / "build" / "soak.json")
+        monkeypatch.setattr(
+            mutations, "outcome", lambda *options: ({*mutations.CALM}, {}, 1)
+        )
+        assert soak.main(["fence+sqlite"]) == 1
+        assert re.search(r"fence +sqlite +1 +0  NOBODY", capsys.readouterr().out)
+        (kept,) = json.loads(soak.JSON.read_text())
+        assert kept["noticed_by"] == {}
+
+
+def engine() -> list[dict[str, Any]]:
+    """Return what the classes and modules hold of which something can be taken away."""
+    return [
+        dict(vars(each))
+        for each in vars(without).values()
+        if isinstance(each, type | ModuleType) and "upkeep" in repr(each)
+    ]

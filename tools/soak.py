@@ -2,7 +2,8 @@
 What takes too long for each time: `make soak` prints figures and keeps them.
 
 Words behind `python -m tools.soak` select what has one of them in its name, and words
-with a plus between them what has both: `chaos+mariadb`.
+with a plus between them what has both: `chaos+mariadb`. With MUTATE in the environment
+it takes the protections of the engine away instead, and sees that tests notice.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 from tests import large
 from tests.chaos.child import measured
 from tests.servers import DATABASES, RESTARTABLE
-from tools import kills, servers
+from tools import kills, mutations, servers
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ROOT / "build" / "soak.json"
@@ -179,18 +180,43 @@ SOAKS = [
     ),
 ]
 
+MUTATED = [
+    *(
+        Soak(
+            name=f"nothing taken away on {database}",
+            measure=partial(mutations.checked, database),
+            at_most={"failed": 0, "broken": 0},
+        )
+        for database in DATABASES
+    ),
+    *(
+        Soak(
+            name=f"without {mutation.protection} on {database}",
+            measure=partial(mutations.measured, mutation, database),
+            at_most={"unnoticed": 0, "broken": 0},
+        )
+        for mutation in mutations.MUTATIONS
+        for database in mutation.databases
+    ),
+]
+
+
+def soaks() -> list[Soak]:
+    """Return what there is to measure."""
+    return MUTATED if os.environ.get("MUTATE") else SOAKS
+
 
 def chosen(words: Sequence[str]) -> list[Soak]:
     """Return the soaks with one of the words in their names, and all without words."""
     found = [
         each
-        for each in SOAKS
+        for each in soaks()
         if any(
             all(part in each.name for part in word.split("+")) for word in words or [""]
         )
     ]
     if not found:
-        names = "\n".join(each.name for each in SOAKS)
+        names = "\n".join(each.name for each in soaks())
         sys.exit(f"There is no soak with {' or '.join(words)} in its name:\n{names}")
     return found
 
@@ -207,11 +233,14 @@ def main(words: Sequence[str]) -> int:
             complaints.append(f"{soak.name}: it broke off. {error}")
             continue
         figures.append(found)
-        print(table([found]), flush=True)
+        is_mutated = "noticed_by" in found
+        print(mutations.story(found) if is_mutated else table([found]), flush=True)
         keep(found, JSON)
         complaints += soak.complaints(found)
     if befallen := [each for each in figures if "faults" in each]:
         print("", table(befallen), sep="\n")
+    if mutated := [each for each in figures if "noticed_by" in each]:
+        print("", mutations.table(mutated), sep="\n")
     print("", *complaints, sep="\n")
     return 1 if complaints else 0
 

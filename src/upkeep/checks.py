@@ -115,6 +115,7 @@ RULES = {
         hint="Write 'maintenance', for one: each app is searched for it.",
     ),
     "LEASE": DURATION,
+    "STUCK_AFTER": DURATION_OR_NONE,
     "TIME_BUDGET": DURATION_OR_NONE,
     "CHUNK": DURATION,
     "CHECKPOINT_EVERY": DURATION,

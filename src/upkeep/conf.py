@@ -22,6 +22,9 @@ class Conf:
     LEASE: timedelta = timedelta(seconds=30)
     """How long a silent worker keeps a run before another may take it over."""
 
+    STUCK_AFTER: timedelta | None = timedelta(minutes=5)
+    """How long an item may take before its run says where it stands; None: any time."""
+
     TIME_BUDGET: timedelta | None = timedelta(minutes=2)
     """How long a run keeps a worker before it queues up again; None: to its end."""
 

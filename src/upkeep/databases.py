@@ -301,11 +301,17 @@ _PASSING_SQLSTATES = ("08", "40", "53", "57P", "55P03")
 _DEADLOCK_SQLSTATES = {"40001", "40P01"}  # of PostgreSQL
 
 # Errors of MariaDB and MySQL: too many connections, shutdown, lock wait time-out,
-# deadlock, connection killed, and those of a client that lost its server.
+# deadlock, connection killed, a full disk (which InnoDB calls a full table), and those
+# of a client that lost its server.
 _PASSING_MYSQL = {1040, 1053, 1152, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1927}
+_PASSING_MYSQL |= {1021, 1114}
 _PASSING_MYSQL |= {2002, 2003, 2006, 2013, 2014, 2055, 4031}
 
-_PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
+# The last one is said where there is no room for what readers and writers share.
+_PASSING_SQLITE = (
+    *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL"),
+    "SQLITE_IOERR_SHMSIZE",
+)
 
 
 def _is_deadlock(error: OperationalError) -> bool:
@@ -315,7 +321,7 @@ def _is_deadlock(error: OperationalError) -> bool:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether an error is likely not to come again: a lock, a restart."""
+    """Tell whether an error is likely to pass: a lock, a restart, a full disk."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, OperationalError | InterfaceError) and _passes(error):

@@ -128,6 +128,10 @@ class WorkerLost(UpkeepError):
     """Several workers fell silent over the same item, one after the other."""
 
 
+class ItemStuck(UpkeepError):
+    """Tells of an item that has been in hand for longer than `STUCK_AFTER`."""
+
+
 class InvalidUpdate(UpkeepError):
     """A task with `updates` changed something that could not be saved safely."""
 

@@ -427,6 +427,15 @@ def retrial() -> str:
     return page_of(Run.objects.get(parent__isnull=False))
 
 
+def pause_by_address() -> str:
+    """Return what a login page leads on to where somebody was logged out meanwhile."""
+    return reverse("upkeep:run-pause", args=[run_in(Status.RUNNING).pk])
+
+
+def discard_by_address() -> str:
+    return reverse("upkeep:run-letters-discard", args=[run_with_letters().pk])
+
+
 def throttled() -> str:
     return page_of(
         run_in(
@@ -552,6 +561,8 @@ STATES = [
     State(name="run-throttled", make=throttled),
     State(name="run-dead_letters", make=with_dead_letters),
     State(name="run-retrial", make=retrial),
+    State(name="run-nothing_done", make=pause_by_address),
+    State(name="letters-nothing_done", make=discard_by_address),
     State(name="letters-open", make=letters()),
     State(name="letters-none", make=no_letters),
     State(name="letters-retrying", make=letters(state="retrying")),

@@ -55,6 +55,84 @@ def test_they_are_found_chosen_and_seen_to(
     assert Run.objects.get(parent=run).rate == 2.5
 
 
+ALL_ON_PAGE = "All on this page"
+
+
+def test_all_on_a_page_are_chosen_at_once(
+    open_window: Open, ada: User, run: Run
+) -> None:
+    page = open_window(ada)
+    page.goto(f"/upkeep/runs/{run.pk}/dead-letters/")
+    whole = page.get_by_role("checkbox", name=ALL_ON_PAGE)
+    boxes = page.get_by_role("checkbox", name="item")
+    whole.check()
+    assert [box.is_checked() for box in boxes.all()] == [True] * 3
+    boxes.first.uncheck()
+    expect(whole).to_be_checked(indeterminate=True)
+    boxes.first.check()
+    expect(whole).to_be_checked()
+    whole.uncheck()
+    assert [box.is_checked() for box in boxes.all()] == [False] * 3
+    whole.check()
+    page.get_by_label("Note").fill("All mine.")
+    page.get_by_role("button", name="Assign to me").click()
+    expect(page.locator("body")).to_contain_text("3 dead letters are yours now.")
+
+
+def test_without_javascript_nothing_is_offered_that_needs_it(
+    open_window: Open, ada: User, run: Run
+) -> None:
+    page = open_window(ada, **Purist.window)
+    page.goto(f"/upkeep/runs/{run.pk}/dead-letters/")
+    expect(page.get_by_label("All that are open")).to_be_visible()
+    expect(page.get_by_text(ALL_ON_PAGE)).to_be_hidden()
+
+
+@pytest.fixture
+def many(run: Run) -> Run:
+    for number in range(4, 60):
+        run.dead_letters.create(item=f"item {number}", error_class="shop.Unlisted")
+    return run
+
+
+def test_what_one_does_with_them_is_in_sight_of_a_long_list(
+    open_window: Open, ada: User, many: Run
+) -> None:
+    page = open_window(ada, viewport={"width": 1280, "height": 900})
+    page.goto(f"/upkeep/runs/{many.pk}/dead-letters/")
+    for name in ("Retry", "Discard", "Assign to me"):
+        button = page.get_by_role("button", name=name)
+        expect(button).to_be_in_viewport()
+    page.get_by_role("checkbox", name="item 59").focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        assert focused.evaluate(IS_SEEN), focused.evaluate("e => e.outerHTML")
+
+
+# No other element lies over its middle.
+IS_SEEN = """
+element => {
+  const { x, y, width, height } = element.getBoundingClientRect();
+  const seen = document.elementFromPoint(x + width / 2, y + height / 2);
+  return element === seen || element.contains(seen);
+}
+"""
+
+
+@pytest.mark.parametrize("kind", [Person, Purist])
+def test_a_phone_has_the_way_to_it_in_sight(
+    kind: type[Person], open_window: Open, ada: User, many: Run
+) -> None:
+    page = open_window(ada, viewport={"width": 390, "height": 844}, **kind.window)
+    page.goto(f"/upkeep/runs/{many.pk}/dead-letters/")
+    way = page.get_by_role("link", name="See to those that are chosen")
+    expect(way).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Retry")).not_to_be_in_viewport()
+    way.click()
+    expect(page.get_by_role("button", name="Retry")).to_be_in_viewport()
+
+
 def choose(page: Page, name: str) -> None:
     """Tick a box as the keyboard does, which a mouse comes to as well."""
     page.get_by_role("checkbox", name=name).focus()

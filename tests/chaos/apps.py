@@ -1,7 +1,7 @@
 """The app of the scenarios' tasks, which can take a protection away."""
 
 import os
-from unittest import mock
+from contextlib import ExitStack
 
 from django.apps import AppConfig
 
@@ -10,10 +10,11 @@ class ChaosConfig(AppConfig):
     """Tasks, and no tables."""
 
     name = "tests.chaos"
+    taken = ExitStack()  # For as long as the process lives.
 
     def ready(self) -> None:
-        """Have a worker believe its memory after an error, where that is wanted."""
-        if os.environ.get("UPKEEP_CHAOS_WITHOUT") == "new token":
-            from upkeep.execution.claim import Claim
+        """Have a worker without a protection, where that is wanted."""
+        if name := os.environ.get("UPKEEP_TEST_WITHOUT"):
+            from tests.without import taken_away  # It needs all models.
 
-            mock.patch.object(Claim, "renew").start()
+            self.taken.enter_context(taken_away(name))

@@ -10,15 +10,18 @@ from unittest import mock
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_tasks_db.models import DBTaskResult
 
 from tests.dispatch.queue import down, lose_messages, messages
 from tests.runs.stages import claim, run_in
 from tests.testapp.maintenance import CountUp, Numbers
+from tests.testapp.models import Effect
 from upkeep import dispatch
 from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
+from upkeep.dispatch.messages import PATH
 from upkeep.dispatch.recovery import Swept, interval, sweep, watch
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
@@ -41,6 +44,11 @@ def silent(run: Run) -> Run:
     return run
 
 
+def advance(run_id: int, token: str) -> None:
+    """Be the worker that reads a message."""
+    import_string(PATH).call(run_id, token)
+
+
 def resent_after(run: Run) -> timedelta:
     run.refresh_from_db()
     assert run.resend_at is not None
@@ -55,6 +63,21 @@ class TestLostMessage:
         assert sweep() == Swept(sent_again=1)
         assert messages() == [[run.pk, run.lease_token]]
         assert Run.objects.get(pk=run.pk).lease_token == run.lease_token
+
+    def test_that_comes_late_is_heeded_and_the_one_sent_again_comes_for_nothing(
+        self,
+    ) -> None:
+        """In a queue that is longer than the waits, no other ever comes in time."""
+        run = overdue(Numbers.enqueue())
+        (late,) = messages()
+        lose_messages()
+        sweep()
+        advance(*late)
+        run.refresh_from_db()
+        assert (run.status, run.done) == (Status.SUCCEEDED, 7)
+        for again in messages():
+            advance(*again)
+        assert Effect.objects.count() == 7
 
     def test_is_known_to_the_run_by_its_new_id(self) -> None:
         run = overdue(CountUp.enqueue())
@@ -278,8 +301,8 @@ def test_what_was_swept_is_a_sentence() -> None:
         taken_over=1, sent_again=2, pruned=3, files=4, runs=5, announced=6, calls=7
     )
     assert str(swept) == (
-        "1 abandoned runs taken over, 2 messages sent again, 3 old ones deleted, "
-        "4 files without a run deleted, 5 runs past their retention deleted, "
+        "1 abandoned run taken over, 2 messages sent again, 3 old ones deleted, "
+        "4 files without a run deleted, 5 runs past retention deleted, "
         "6 moves announced late, 7 calls of dead letters seen to"
     )
 

@@ -1,10 +1,13 @@
 """Workers are kept alive, and end when they are told to."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,7 +18,7 @@ import pytest
 from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
-from upkeep.dispatch import supervisor
+from upkeep.dispatch import recovery, supervisor
 from upkeep.dispatch.supervisor import Supervisor, Worker, worker_commands
 from upkeep.exceptions import QueueRefused
 
@@ -193,6 +196,26 @@ class TestBirth:
             Supervisor([["db_worker"]]).run()
         worker.send_signal.assert_called_once_with(signal.SIGTERM)
         worker.wait.assert_called_once_with()
+
+
+class TestWatcher:
+    def test_sweeps_beside_the_workers(self, settings: Settings) -> None:
+        settings.UPKEEP = {"LEASE": timedelta(seconds=0.02)}
+        has_swept, looks = threading.Event(), itertools.count()
+
+        def look(self: Worker) -> None:
+            if has_swept.is_set() or next(looks) == 25:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def sweep(*, prune: bool) -> None:
+            has_swept.set()
+
+        with (
+            mock.patch.object(Worker, "keep_alive", look),
+            mock.patch.object(recovery, "sweep", side_effect=sweep),
+        ):
+            Supervisor([["db_worker"]]).run()
+        assert has_swept.is_set()
 
 
 class TestWaits:

@@ -70,19 +70,3 @@ def on_a_server() -> None:
     """Skip what needs several sessions that write."""
     if connection.vendor == "sqlite":
         pytest.skip("by design: SQLite has one writer and no sessions to end")
-
-
-@pytest.fixture(params=["read committed", "repeatable read", "serializable"])
-def isolation(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
-    """Have all connections of this process at each level of isolation in turn."""
-    name: str = request.param
-    level: object = name
-    if connection.vendor == "postgresql":
-        import psycopg
-
-        level = psycopg.IsolationLevel[name.upper().replace(" ", "_")]
-    connection.close()
-    connection.settings_dict["OPTIONS"]["isolation_level"] = level
-    yield name
-    connection.close()
-    del connection.settings_dict["OPTIONS"]["isolation_level"]

@@ -556,6 +556,6 @@ def test_chunks_cost_no_statement_more(chunks: int) -> None:
     ):
         Trial.run_now()
     about_events = [each for each in queries if "upkeep_event" in each["sql"]]
-    # Each of the three moves is inserted, taken and told; of two one asks if they are
-    # the first of their kind.
-    assert len(about_events) == 3 * 3 + 2
+    # Each of the three moves is inserted, read, taken and told; of two one asks if they
+    # are the first of their kind.
+    assert len(about_events) == 3 * 4 + 2

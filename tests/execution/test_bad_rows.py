@@ -176,3 +176,35 @@ def mend_and_retry(run: Run, world: World) -> None:
     assert retry(letters.all()) == (1, 0)
     slip.refresh_from_db()
     assert slip.attempts == before > 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "attempts"),
+    [
+        ([0], [1]),  # Nothing is before it.
+        ([5], [2]),  # Among others, and alone.
+        ([5, 6, 7], [2, 1, 1]),  # What is before the second is saved, or failed.
+        ([5, 7], [2, 2]),
+    ],
+)
+def test_an_item_counts_two_attempts_where_others_come_before_it(
+    known: Known, bad: list[int], attempts: list[int]
+) -> None:
+    executed = Counter[int]()
+
+    @known
+    class Trial(Task):
+        on_error = [Quarantine(ValueError)]
+
+        def collection(self) -> list[int]:
+            return list(range(20))
+
+        def process(self, item: int) -> None:
+            executed[item] += 1
+            if item in bad:
+                raise ValueError(f"no. {item}")
+
+    run = Trial.run_now()
+    kept = run.dead_letters.order_by("pk")
+    assert list(kept.values_list("attempts", flat=True)) == attempts
+    assert [executed[item] for item in bad] == attempts

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.execution.story import effects
@@ -70,6 +70,14 @@ class TestTake:
     def test_a_run_whose_time_has_not_come_is_nobodys(self) -> None:
         run = Numbers.using(run_after=timezone.now() + timedelta(hours=1)).enqueue()
         assert Claim.take(run.pk, run.lease_token) is None
+
+    def test_inside_a_transaction_that_may_be_rolled_back_it_is_refused(
+        self, run: Run
+    ) -> None:
+        with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+            executor.execute(run.pk, run.lease_token)
+        assert effects() == {}
+        assert Run.objects.get() == run
 
     def test_it_notes_who_holds_it_since_when_and_how_often(self, run: Run) -> None:
         first = claim(run).run

@@ -226,6 +226,22 @@ class TestMail:
         assert "A dead letter of tests.testapp.calls.charge was kept:" in message.body
         assert "testapp.calls.PaymentError: card 17 was refused" in message.body
         assert "charge(7)" in message.body
+        letter = DeadLetter.objects.get()
+        address = f"https://shop.example.com/upkeep/dead-letters/{letter.pk}/"
+        assert message.body.endswith(f"\n{address}")
+
+    def test_without_an_address_of_the_site_it_names_the_path(
+        self, settings: Settings
+    ) -> None:
+        settings.UPKEEP = {"MAIL_ON_DEAD_LETTER": True}
+        fail()
+        letter = DeadLetter.objects.get()
+        assert mail.outbox[0].body.endswith(f"\n/upkeep/dead-letters/{letter.pk}/")
+
+    def test_a_project_without_pages_gets_it_without(self, settings: Settings) -> None:
+        settings.ROOT_URLCONF = "tests.settings_types"
+        fail()
+        assert "/upkeep/" not in mail.outbox[0].body
 
     def test_that_of_an_item_goes_to_who_asked_for_the_run(self, trial: Any) -> None:
         ada = User.objects.create_user("ada", email="ada@example.com")

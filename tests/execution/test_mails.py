@@ -172,7 +172,7 @@ class TestNotify:
         monkeypatch.setattr(failing.task, "notify", notify)
         run = failing.run_now()
         assert run.status == Status.ERRORED
-        assert f"notify() of run {run.pk}" in caplog.text
+        assert f"notify() for run {run.pk}" in caplog.text
 
     def test_is_heard_of_errors_alone(self, failing: Any) -> None:
         failing.task.perform = lambda self: None

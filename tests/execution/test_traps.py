@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from tests import without
 from tests.integration.harness import faults
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Effect, Item
 from upkeep.execution import executor
-from upkeep.execution.claim import Claim
 from upkeep.runs.status import Status
 
 Swallowed = Callable[[], AbstractContextManager[None]]
@@ -105,11 +105,7 @@ def test_without_a_new_token_a_commit_in_doubt_is_repeated(
     over_a_network: None,
 ) -> None:
     """Show that the test above can fail: reading the row alone is too early."""
-
-    def reread(self: Claim) -> None:
-        self.run.refresh_from_db()
-
-    with mock.patch.object(Claim, "renew", reread), commit_in_doubt():
+    with without.new_token(), commit_in_doubt():
         run = CountUp.run_now()
     assert faults(run) != []
 
@@ -238,9 +234,6 @@ def test_without_protection_a_hidden_error_loses_work(
     swallowed: Swallowed, on_mariadb: None
 ) -> None:
     """Show that the test above can fail: the checkpoint alone sees nothing."""
-    with (
-        mock.patch.object(executor, "trustworthy", return_value=nullcontext()),
-        swallowed(),
-    ):
+    with without.distrust(), swallowed():
         run = CountUp.run_now()
     assert faults(run) != []

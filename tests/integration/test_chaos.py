@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
+from tests import without
 from tests.chaos.child import measured
 from tests.chaos.proxy import CommitFate, Proxy, proxied, says_commit
 from tests.integration.harness import wait_until
@@ -93,7 +94,7 @@ def test_whatever_befalls_them_nothing_is_lost_and_nothing_done_twice(
 def test_without_a_new_token_something_is_done_twice(
     database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UPKEEP_CHAOS_WITHOUT", "new token")
+    monkeypatch.setenv(without.VARIABLE, "fresh row")
     where = {"database": database_name, "lease": 3}
     what = {"only": "COMMIT", "faults": 20, "pause": 0.7}
     assert measured("chaos", **where, **what, seed=5)["twice"] > 0

@@ -12,6 +12,8 @@ from unittest import mock
 
 import pytest
 from django.db import connections
+from django.db.models import F
+from django.utils import timezone
 from pytest_django import Settings
 
 from tests.dispatch.queue import messages
@@ -28,6 +30,7 @@ from tests.integration.harness import (
 )
 from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Item
+from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch.messages import _send
 from upkeep.dispatch.recovery import Swept, sweep
@@ -230,3 +233,32 @@ class TestClocks:
         run = CountUp.run_now()
         assert faults(run) == []
         assert run.attempts == 1
+
+    @pytest.mark.parametrize("wrong", [timedelta(days=1), timedelta(days=-1)])
+    def test_a_wrong_one_makes_no_lease_longer_or_shorter(
+        self, wrong: timedelta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, now = CountUp.enqueue(), timezone.now
+        with monkeypatch.context() as there:
+            there.setattr(timezone, "now", lambda: now() + wrong)
+            Claim.take(run.pk, run.lease_token)
+        assert sweep(prune=False).taken_over == 0
+        pass_time(conf.LEASE)
+        assert sweep(prune=False).taken_over == 1
+
+    @pytest.mark.parametrize("wrong", [timedelta(days=1), timedelta(days=-1)])
+    def test_a_wrong_one_takes_no_run_from_whoever_holds_it(
+        self, wrong: timedelta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, now = running(), timezone.now
+        monkeypatch.setattr(timezone, "now", lambda: now() + wrong)
+        assert sweep(prune=False).taken_over == 0
+        pass_time(conf.LEASE)
+        assert sweep(prune=False).taken_over == 1
+        run.refresh_from_db()
+        assert run.status == Status.INTERRUPTED
+
+
+def pass_time(by: timedelta) -> None:
+    """Move the lease back: that is what the clock of the database sees."""
+    Run.objects.update(lease_until=F("lease_until") - by)

@@ -6,18 +6,16 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-from django.db.models import Q
 
+from tests import without
 from tests.integration.harness import (
     Point,
     Tripwire,
@@ -35,10 +33,6 @@ from tests.integration.harness import (
 from tests.integration.kinds import KINDS, Kind
 from tests.testapp.maintenance import CountUpInChunks
 from tests.testapp.models import Call, Item
-from upkeep.conf import conf
-from upkeep.databases import Now
-from upkeep.dispatch import recovery
-from upkeep.execution import claim
 from upkeep.execution.claim import Claim
 from upkeep.models import Event, Run
 from upkeep.runs.status import Status
@@ -155,6 +149,37 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(
     assert wrong == []
 
 
+def test_one_that_wakes_when_it_has_just_looked_changes_nothing(
+    held: list[Point],
+) -> None:
+    """No session of it is there to be ended then: nothing stops it but the fence."""
+    points = just_looked(held)
+    assert len(points) == 3
+    assert not [fault for point in points for fault in freeze_at(point, wake_after)]
+
+
+def just_looked(held: list[Point]) -> list[Point]:
+    """Return the points at which a worker has seen that the run is its own."""
+    return [p for p in held if p.name.startswith("after SELECT upkeep_run.status")]
+
+
+def test_one_that_freezes_amid_its_chunk_holds_nobody_up(
+    held: list[Point], on_a_server: None
+) -> None:
+    assert not freeze_at(amid_a_chunk(held), wake_after)
+
+
+def amid_a_chunk(held: list[Point]) -> Point:
+    """Return a point at which a worker has locked a row."""
+    return next(p for p in held if p.name.startswith("after UPDATE testapp_item"))
+
+
+@pytest.fixture
+def on_a_server(database_name: str) -> None:
+    if database_name == "sqlite":
+        pytest.skip("by design: SQLite has no session that another could end")
+
+
 # With items that fail
 
 FROZEN = [kind for kind in KINDS if kind.name != "all go well"]
@@ -235,31 +260,12 @@ def test_what_a_worker_that_wakes_says_of_items_that_fail_does_not_count(
 # The protections, taken away
 
 
-@contextmanager
-def no_fence() -> Iterator[None]:
-    """Let workers write to any run, whoever holds it."""
-
-    def write(self: Claim, *log_lines: str, **changes: Any) -> None:
-        changes["lease_until"] = Now() + conf.LEASE
-        Run.objects.filter(pk=self.run.pk).update(**changes)
-
-    def wish(self: Claim) -> Status:
-        return Status.RUNNING
-
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(Claim, "write", write))
-        stack.enter_context(mock.patch.object(Claim, "wish", wish))
-        stack.enter_context(mock.patch.object(Claim, "_fence", return_value=Q()))
-        yield
-
-
 def test_without_the_fence_a_worker_that_wakes_repeats_its_chunk(
-    points: list[Point],
+    held: list[Point],
 ) -> None:
-    """Show that the test above can fail: what it finds is what the fence prevents."""
-    gaps = [point for point in points if is_in_gap(point)]
-    with no_fence():
-        assert any(freeze_at(point, wake_after) for point in gaps)
+    """Show that the tests above can fail: what they find is what it prevents."""
+    with without.fence():
+        assert any(freeze_at(point, wake_after) for point in just_looked(held))
 
 
 @pytest.mark.usefixtures("ledger_of_begun")
@@ -267,7 +273,7 @@ def test_without_the_fence_a_worker_that_wakes_keeps_dead_letters_again(
     items: list[Item], tmp_path: Path
 ) -> None:
     kind = next(kind for kind in FROZEN if kind.name == "some fail")
-    with no_fence():  # Without it a worker says less to its database.
+    with without.fence():  # Without it a worker says less to its database.
         points = points_of_unbroken_run(
             kind.begin(),
             tmp_path / "points",
@@ -302,29 +308,17 @@ def test_where_a_hook_is_called_before_its_move_a_worker_that_wakes_calls_it(
 
 
 def test_without_eviction_the_next_worker_is_held_up(
-    held: list[Point], database_name: str
+    held: list[Point], on_a_server: None
 ) -> None:
     """Show that a frozen worker's row locks hold, until its session is ended."""
-    if database_name == "sqlite":
-        pytest.skip("by design: SQLite has no session that another could end")
-    point = next(p for p in held if p.name.startswith("after UPDATE testapp_item"))
+    point = amid_a_chunk(held)
     clear()
     run = CountUpInChunks.enqueue()
     with process(lambda: work_off_queue(Tripwire(point.number, freeze))) as frozen:
         assert wait_until(lambda: is_frozen(frozen))
-        with no_eviction(), process(rescue) as rescuer:
+        with without.eviction(), process(rescue) as rescuer:
             assert not wait_until(lambda: has_ended(rescuer), timeout=3)
     # Now the frozen worker is dead, and its locks with it.
     with process(rescue) as rescuer:
         assert wait_until(lambda: has_ended(rescuer))
     assert faults(run) == []
-
-
-@contextmanager
-def no_eviction() -> Iterator[None]:
-    """Let frozen sessions be."""
-    with (
-        mock.patch.object(recovery, "evict", return_value=False),
-        mock.patch.object(claim, "evict", return_value=False),
-    ):
-        yield

@@ -15,14 +15,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
-from unittest import mock
 
 import pytest
-from django.db import Error, transaction
+from django.db import Error
 from django.db.models import F
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult, get_date_max
@@ -61,6 +60,7 @@ from tests.integration.world import (
 from tests.registering import registered
 from tests.testapp.clock import clock
 from tests.testapp.models import Effect, Item
+from tests.without import taken_away
 from upkeep.dispatch.recovery import sweep
 from upkeep.exceptions import (
     AlreadyActive,
@@ -77,7 +77,6 @@ from upkeep.execution import (
     throttling,
     waiting,
 )
-from upkeep.execution.claim import Claim
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Event, Lease, Run
 from upkeep.runs.status import ENDED, HELD, STOPS, TRANSITIONS, WAITING, Status
@@ -731,35 +730,21 @@ def lose_answer(machine: Machine) -> None:
     machine.lose_answer(choice=0, stop_after=None, at=2)  # The first is of the claim.
 
 
-def write_without_fence(claim: Claim, *lines: str, **changes: Any) -> None:
-    """Do the same as write() for whoever asks."""
-    Run.objects.filter(pk=claim.run.pk).update(**changes)
-
-
-@contextmanager
-def plain_savepoint(alias: str) -> Iterator[None]:
-    """Do the same as trustworthy() without looking for what was hidden."""
-    with transaction.atomic(using=alias):
-        yield
-
-
 @pytest.mark.usefixtures("transactional_db", "still_clock", "quiet")
 @pytest.mark.parametrize(
     ("protection", "fates", "story"),
     [
-        (mock.patch.object(Claim, "write", write_without_fence), "GOOD", oversleep),
-        (mock.patch.object(Claim, "renew"), "GOOD", lose_answer),
-        (
-            mock.patch.object(executor, "trustworthy", plain_savepoint),
-            "SWALLOWS",
-            Machine.work,
-        ),
+        ("fence", "GOOD", oversleep),
+        ("fresh row", "GOOD", lose_answer),
+        ("hidden errors", "SWALLOWS", Machine.work),
     ],
-    ids=["fence", "new token", "savepoint"],
 )
 def test_without_a_protection_it_finds_a_fault(
-    protection: Any, fates: str, story: Callable[[Machine], None]
+    protection: str, fates: str, story: Callable[[Machine], None]
 ) -> None:
     plan = Plan(kind=Kind.RECORDS, fates=[Fate[fates]] * 3, atomic=True, chunk=1)
-    with protection, pytest.raises((AssertionError, pytest.fail.Exception)):
+    with (
+        taken_away(protection),
+        pytest.raises((AssertionError, pytest.fail.Exception)),
+    ):
         tell(plan, story)

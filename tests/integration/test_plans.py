@@ -15,12 +15,13 @@ from pytest_django import DjangoDbBlocker
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from tests.testapp.models import Visit
-from upkeep.models import DeadLetter
+from upkeep.models import DeadLetter, Run
 from upkeep.runs.retried_letters import RetriedLetters
 from upkeep.runs.status import Status
 from upkeep.tasks.collections import collect
 from upkeep.tasks.collections.querysets import RecordsCollection
 from upkeep.tasks.collections.sequences import SequenceCollection
+from upkeep.web.letters import runs_with_open_letters
 from upkeep.web.shelves import PAGE as PAGE_OF_LETTERS
 from upkeep.web.shelves import Contents, Filter, Shelf
 
@@ -151,6 +152,46 @@ def test_a_page_of_what_is_shown_reads_no_more_than_it_counts(cause: str) -> Non
         assert len(contents.letters) in {PAGE_OF_LETTERS, 7}
     found = [(rows_read(q["sql"]), q["sql"]) for q in queries]
     assert sum(rows for rows, _sql in found) <= 250, found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_to_count_causes_those_in_the_state_are_read_alone() -> None:
+    run, other = run_in(Status.SUCCEEDED), run_in(Status.SUCCEEDED)
+    for each, number in ((run, 4_000), (other, 40_000)):
+        DeadLetter.objects.bulk_create(
+            DeadLetter(
+                run=each,
+                state="resolved" if n % 4 else "open",
+                fingerprint="ab"[n % 8 == 0] * 64,
+            )
+            for n in range(number)
+        )
+    with connection.cursor() as cursor:
+        words = {"mysql": "ANALYZE TABLE", "postgresql": "VACUUM ANALYZE"}
+        cursor.execute(f"{words[connection.vendor]} upkeep_deadletter")
+    with CaptureQueriesContext(connection) as queries:
+        causes = run.dead_letters.open().by_cause()[:50]
+        assert [each["count"] for each in causes] == [500, 500]
+    assert sum(rows_read(query["sql"]) for query in queries) <= 1_010
+
+
+@pytest.mark.django_db(transaction=True)
+def test_to_know_if_any_is_open_one_is_read_of_each_run_at_most() -> None:
+    """Also where the others of a run, or all of another, are a great many."""
+    *seen_to, waiting = [run_in(Status.SUCCEEDED) for _ in range(3)]
+    Run.objects.update(failed=1)
+    for run, state in ((seen_to[0], "discarded"), (waiting, "open")):
+        DeadLetter.objects.bulk_create(
+            DeadLetter(run=run, state=state, fingerprint="a" * 64)
+            for _ in range(20_000)
+        )
+    with connection.cursor() as cursor:
+        words = {"mysql": "ANALYZE TABLE", "postgresql": "VACUUM ANALYZE"}
+        cursor.execute(f"{words[connection.vendor]} upkeep_deadletter")
+    with CaptureQueriesContext(connection) as queries:
+        assert list(runs_with_open_letters()) == [waiting]
+    found = [(rows_read(q["sql"]), q["sql"]) for q in queries]
+    assert sum(rows for rows, _sql in found) <= 10, found
 
 
 def place_at(collection: RecordsCollection, number: int) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from statistics import quantiles
+from unittest import mock
 
 import pytest
 from django.db import connection
 
-from tests.integration.harness import process, wait_until, work_off_queue
+from tests.integration.harness import faults, process, wait_until, work_off_queue
+from tests.testapp.maintenance import CountUpInChunks
 from tests.testapp.models import Item
 from upkeep import Task
 from upkeep.models import Run
@@ -65,6 +68,23 @@ def test_500_writes_beside_a_run_at_full_speed_wait_no_longer_than_0_3_s(
         record_property(f"p{percent}_ms", round(shares[percent - 1] * 1000))
     record_property("max_ms", round(max(waits) * 1000))
     assert p99 <= AT_MOST, f"p99 {p99:.3f} s, at most {max(waits):.3f} s"
+
+
+@pytest.mark.usefixtures("items", "known_chunks")
+def test_between_two_chunks_the_write_lock_is_free_for_a_moment() -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 0")
+            cursor.execute("BEGIN IMMEDIATE")  # It raises where another has the lock.
+        waits.append(seconds)
+
+    with mock.patch.object(time, "sleep", sleep):
+        run = CountUpInChunks.run_now()
+    assert faults(run) == []
+    assert len(waits) >= 2
+    assert min(waits) >= 0.03  # What waits for the lock does not look more often.
 
 
 def seconds_of_writes() -> Iterator[float]:

@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.management.commands import upkeep
 from tests.management.conftest import Start
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import CountUp
+from upkeep.management.verbs import retry
 from upkeep.models import DeadLetter, Run
 from upkeep.runs.status import Status
 
@@ -42,9 +43,9 @@ def give(run: Run | None, item: str, cause: str = "", **fields: Any) -> DeadLett
     )
 
 
-def call(order: int = 7, **fields: Any) -> DeadLetter:
+def call(order: int = 7, cause: str = "", **fields: Any) -> DeadLetter:
     payload = {"args": [order], "kwargs": {}}
-    return give(None, f"charge({order})", call=CALL, payload=payload, **fields)
+    return give(None, f"charge({order})", cause, call=CALL, payload=payload, **fields)
 
 
 def states(run: Run | None) -> list[str]:
@@ -91,6 +92,83 @@ class TestLetters:
             {"run": run.pk, "of": "testapp.Numbers", "open": 3},
             {"run": None, "of": CALL, "open": 1},
         ]
+
+    def test_are_counted_by_cause(self, run: Run) -> None:
+        upkeep("discard", run.pk, "--cause", "ab", "--reason", "Old.")
+        newest = give(run, "item 4", "cc" * 32)
+        give(run, "item 5", "aa" * 32)
+        header, *lines = upkeep("letters", run.pk, "--by-cause").out.splitlines()
+        assert header.split() == ["CAUSE", "OPEN", "NEWEST", "LETTER", "ERROR"]
+        assert [line.split()[:2] for line in lines] == [
+            ["aa" * 6, "3"],
+            ["cc" * 6, "1"],
+        ]
+        assert lines[1].split()[-3:] == [
+            *(str(newest.pk), "builtins.KeyError:", "'currency'"),
+        ]
+        out = upkeep("letters", run.pk, "--by-cause", "--state", "discarded").out
+        assert out.split()[1] == "DISCARDED"
+        assert out.splitlines()[1].split()[:2] == ["ab" * 6, "1"]
+
+    def test_are_counted_by_cause_for_a_program(self, run: Run) -> None:
+        first, _ = json.loads(upkeep("letters", run.pk, "--by-cause", "--json").out)
+        newest = run.dead_letters.filter(fingerprint="aa" * 32).latest("pk")
+        assert first == {
+            "fingerprint": "aa" * 32,
+            "count": 2,
+            "error_class": "builtins.KeyError",
+            "error_message": "'currency'",
+            "newest": newest.pk,
+            "newest_at": newest.created_at.isoformat(),
+        }
+        digits = first["fingerprint"][:6]
+        out = upkeep("letters", run.pk, "--cause", digits, "--json").out
+        assert len(json.loads(out)) == 2
+
+    def test_are_counted_by_cause_of_a_function(self) -> None:
+        for order in (7, 8):
+            call(order, cause="dd" * 32)
+        _, line = upkeep("letters", "--calls", CALL, "--by-cause").out.splitlines()
+        assert line.split()[:2] == ["dd" * 6, "2"]
+
+    def test_of_many_causes_are_the_most_frequent(
+        self, run: Run, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for digit in "0123456789":
+            give(run, "item", f"e{digit}" * 32)
+        with django_assert_num_queries(3):  # the run, the counts, the newest
+            outcome = upkeep("letters", run.pk, "--by-cause", "--limit", 1)
+        _, line, more = outcome.out.splitlines()
+        assert line.startswith("aa" * 6)
+        assert more == "There are more: --limit 0 lists all of them."
+        outcome = upkeep("letters", run.pk, "--by-cause", "--limit", 0)
+        assert len(outcome.out.splitlines()) == 13
+        assert (
+            "no such dead"
+            in upkeep(*("letters", run.pk, "--by-cause", "--state", "resolved")).out
+        )
+
+    @pytest.mark.parametrize(
+        "words", [["letters"], ["retry"], ["discard", "--reason", "Old."]]
+    )
+    def test_of_a_cause_that_is_none_are_wrong_usage(
+        self, run: Run, words: list[str]
+    ) -> None:
+        outcome = upkeep(*words, run.pk, "--cause", "currency")
+        assert outcome.status == 2
+        assert "has a cause that begins with 'currency'" in outcome.err
+        assert f"upkeep letters {run.pk} --by-cause" in outcome.err
+        assert states(run) == ["open"] * 3
+
+    @pytest.mark.parametrize(
+        "words", [["--cause", "aa"], ["--state", "open"], ["--by-cause"]]
+    )
+    def test_of_no_run_are_wrong_usage_where_some_are_asked_for(
+        self, run: Run, words: list[str]
+    ) -> None:
+        outcome = upkeep("letters", *words)
+        assert outcome.status == 2
+        assert "Say of which run" in outcome.err
 
     def test_that_are_not_there_are_said(self) -> None:
         assert "no dead letters that are open" in upkeep("letters").out
@@ -162,7 +240,7 @@ class TestCalls:
     def test_are_made_again(self) -> None:
         letters = [call(7), call(8)]
         outcome = upkeep("retry", "--calls", CALL, letters[0].pk)
-        assert "Workers make 1 of 1 calls again." in outcome.out
+        assert outcome.out == "1 call is made again.\n"
         assert states(None) == ["retrying", "open"]
 
     def test_that_cannot_be_made_again_fail(self) -> None:
@@ -170,6 +248,47 @@ class TestCalls:
         outcome = upkeep("retry", "--calls", CALL)
         assert outcome.status == 1
         assert "is masked" in outcome.err
+
+    def test_that_cannot_be_made_again_are_named_with_what_stands_in_the_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retry, "NAMED", 2)
+        call(7)
+        masked = [call(n, obstacle="Its argument card is masked.").pk for n in range(3)]
+        unknown = call(8, obstacle="Its argument order was not kept.").pk
+        outcome = upkeep("retry", "--calls", CALL)
+        assert (outcome.status, outcome.out.splitlines()) == (
+            0,
+            [
+                "1 call is made again.",
+                "4 calls cannot be made again; the dead letters stay open:",
+                f"  {masked[0]}, {masked[1]} and 1 more: Its argument card is masked.",
+                f"  {unknown}: Its argument order was not kept.",
+                "Make such a call yourself, and discard its letter.",
+            ],
+        )
+        assert states(None) == ["retrying", *["open"] * 4]
+
+    def test_of_a_function_that_is_gone_are_named(self) -> None:
+        path = "tests.testapp.calls.gone"
+        first, second = (DeadLetter.objects.create(call=path) for _ in range(2))
+        outcome = upkeep("retry", "--calls", path)
+        assert outcome.status == 1
+        assert "2 calls cannot be made again" in outcome.err
+        assert f"  {first.pk}, {second.pk}: {path} is not there" in outcome.err
+
+    def test_that_others_have_seen_to_are_none(self) -> None:
+        call(state="discarded")
+        outcome = upkeep("retry", "--calls", CALL)
+        assert outcome.status == 1
+        assert "None of these dead letters is open" in outcome.err
+
+    def test_have_no_rate(self) -> None:
+        call()
+        outcome = upkeep("retry", "--calls", CALL, "--rate", "2")
+        assert outcome.status == 2
+        assert "leave --rate out" in outcome.err
+        assert states(None) == ["open"]
 
     def test_have_no_run_to_follow(self) -> None:
         call()

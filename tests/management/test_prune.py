@@ -53,7 +53,7 @@ def test_tells_first_if_asked_to(over: None) -> None:
 def test_tells_of_runs_that_stay() -> None:
     Receipt.objects.create(run=old())
     assert (
-        "1 old runs stay: others refer to them."
+        "1 old run stays: others refer to it."
         in upkeep("prune", "--older-than", "30d").out
     )
 
@@ -62,13 +62,13 @@ def test_tells_of_dead_letters_of_calls() -> None:
     then = timezone.now() - timedelta(days=31)
     DeadLetter.objects.create(call="shop.charge", state="resolved", created_at=then)
     outcome = upkeep("prune", "--older-than", "30d")
-    assert outcome.out.endswith("deleted. 1 dead letters of calls deleted.\n")
+    assert outcome.out.endswith("deleted. 1 dead letter of a call deleted.\n")
 
 
 def test_takes_the_age_from_the_settings(settings: Settings) -> None:
     settings.UPKEEP = {"RETENTION": timedelta(days=30)}
     old()
-    assert upkeep("prune").out.startswith("1 runs deleted")
+    assert upkeep("prune").out.startswith("1 run deleted, with 3 events and 0 files; ")
 
 
 def test_without_an_age_is_wrong_usage() -> None:

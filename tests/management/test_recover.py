@@ -27,7 +27,7 @@ def test_tells_what_it_did() -> None:
     Run.objects.update(lease_until=in_the_past())
     outcome = upkeep("recover")
     assert outcome.status == 0
-    assert "1 abandoned runs taken over" in outcome.out
+    assert "1 abandoned run taken over" in outcome.out
     assert Run.objects.get().status == Status.INTERRUPTED
 
 

@@ -26,6 +26,18 @@ class TestAll:
         shown = [each["id"] for each in json.loads(upkeep("status", "--json").out)]
         assert shown == [active.pk, *reversed(others[1:])]
 
+    def test_tells_a_run_that_retries_dead_letters_from_others(self) -> None:
+        parent = run_in(Status.SUCCEEDED)
+        for item in ("item 1", "item 2"):
+            parent.dead_letters.create(item=item, error_class="x.Error")
+        (run,) = parent.dead_letters.retry()
+        _, first, second = upkeep("status").out.splitlines()
+        words = f"retries 2 dead letters of run {parent.pk}"
+        assert first.endswith(f"  0 of 2 items (0 %), {words}")
+        assert "retries" not in second
+        assert words in upkeep("status", run.pk).out
+        assert words in upkeep("list").out
+
     def test_says_how_to_begin(self) -> None:
         assert "There are no runs yet" in upkeep("status").out
 

@@ -7,6 +7,7 @@ import pytest
 from tests.management.commands import upkeep
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import CountUp
+from upkeep.runs.models import Run
 from upkeep.runs.status import Status
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +70,12 @@ def test_is_wished_of_all_or_none_where_a_number_is_wrong() -> None:
     assert upkeep("pause", run.pk, 99).status == 2
     run.refresh_from_db()
     assert run.status == Status.ENQUEUED
+
+
+def test_for_what_has_no_class_any_more_does_not_keep_others_from_it() -> None:
+    gone, waiting = run_in(Status.ERRORED), run_in(Status.PAUSED)
+    Run.objects.filter(pk=gone.pk).update(task="testapp.Gone")
+    outcome = upkeep("resume", gone.pk, waiting.pk)
+    waiting.refresh_from_db()
+    assert (outcome.status, waiting.status) == (1, Status.ENQUEUED)
+    assert "There is no task 'testapp.Gone'." in outcome.err

@@ -269,7 +269,7 @@ class TestReferences:
         with caplog.at_level(logging.WARNING, "upkeep"):
             assert prune(A_MONTH) == Pruned(runs=3, events=events - 3, kept=1)
         assert Run.objects.get() == runs[1]
-        assert "1 old runs stay" in caplog.text
+        assert "1 old run stays" in caplog.text
 
     @pytest.mark.django_db(transaction=True)
     def test_that_come_meanwhile_keep_it_too(

@@ -33,3 +33,12 @@ def test_rates_have_as_many_digits_as_mean_something(rate: float, said: str) -> 
 def test_moments_are_in_the_time_zone_of_the_page() -> None:
     assert words.moment(datetime(2026, 7, 1, 12, tzinfo=UTC)) == "2026-07-01 14:00:00"
     assert words.moment(None) == ""
+
+
+def test_of_one_there_is_one() -> None:
+    assert [words.counted(number, "run") for number in (0, 1, 2, 1_000)] == [
+        *("0 runs", "1 run", "2 runs", "1,000 runs"),
+    ]
+    assert words.counted(2, "call of a letter", "calls of letters") == (
+        "2 calls of letters"
+    )

@@ -514,6 +514,70 @@ class TestForgery:
         assert answer.status_code in {302, 409, 422}
 
 
+OF_AN_ACTION = [call for call in POSTS if call.name != "task"]
+
+each_action = pytest.mark.parametrize("call", OF_AN_ACTION, ids=str)
+
+
+class TestComingToAnActionByItsAddress:
+    """As one does who is sent on by a login, or opens the address from the history."""
+
+    @each_action
+    @pytest.mark.parametrize("method", ["get", "head"])
+    def test_leads_to_its_page_and_does_nothing(
+        self, run: Run, call: Call, method: str
+    ) -> None:
+        letter = letter_of(run)
+        client = visitor(*call.needs)
+        answer = getattr(client, method)(address(call.name, run))
+        page = address(call.name.rpartition("-")[0], run)
+        assert (answer.status_code, answer["Location"]) == (302, page)
+        words = "Nothing was done: press the button here if you still want it."
+        assert words in markup(client.get(page)).words
+        assert words not in markup(client.get(page)).words
+        run.refresh_from_db()
+        letter.refresh_from_db()
+        assert (run.status, letter.state) == (Status.ENQUEUED, "open")
+
+    @each_action
+    def test_asks_for_the_same_permissions(self, run: Run, call: Call) -> None:
+        for lacking in call.needs:
+            has = [each for each in ALL if each != lacking]
+            answer = visitor(*has).get(address(call.name, run))
+            assert answer.status_code == 403
+            assert lacking in text(answer)
+
+    @each_action
+    def test_without_a_login_leads_there_first(
+        self, client: Client, run: Run, call: Call
+    ) -> None:
+        url = address(call.name, run)
+        assert client.get(url)["Location"] == f"/admin/login/?next={url}"
+
+    @each_action
+    @pytest.mark.parametrize("headers", [JSON, PART], ids=["json", "part"])
+    def test_is_for_a_program_the_wrong_method(
+        self, run: Run, call: Call, headers: dict[str, str]
+    ) -> None:
+        answer = visitor(*ALL).get(address(call.name, run), headers=headers)
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+
+    def test_of_nothing_is_404(self) -> None:
+        for name in ("run-pause", "run-letters-retry", "letter-discard"):
+            assert visitor(*ALL).get(to(name, 10**6)).status_code == 404
+        url = to("call-letters-assign", "shop.nothing")
+        assert visitor(*ALL).get(url).status_code == 404
+
+    def test_asks_for_the_permission_of_the_task(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Numbers, "permission", OWN)
+        for call in OF_AN_ACTION:
+            if not call.name.startswith("call-"):
+                answer = visitor(*ALL).get(address(call.name, run))
+                assert answer.status_code == 403
+
+
 class TestMethods:
     @each_call
     @pytest.mark.parametrize(
@@ -524,7 +588,8 @@ class TestMethods:
     ) -> None:
         known = {each.method for each in CALLS if each.name == call.name}
         known |= {"head"} if "get" in known else set()
-        answer = getattr(visitor(*ALL), method)(address(call.name, run))
+        ask = getattr(visitor(*ALL), method)
+        answer = ask(address(call.name, run), headers=JSON)
         if method in known:
             assert answer.status_code != 405
         else:

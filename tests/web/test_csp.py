@@ -52,7 +52,8 @@ ANSWERS: list[tuple[int, tuple[str, ...] | None, str, str]] = [
     (404, ALL, "get", "/upkeep/runs/999999/"),
     (404, ALL, "get", "/upkeep/tasks/testapp.Nothing/"),
     (405, ALL, "put", "/upkeep/"),
-    (405, None, "get", "/upkeep/runs/{run}/pause/"),
+    (302, ALL, "get", "/upkeep/runs/{run}/pause/"),
+    (405, None, "put", "/upkeep/runs/{run}/pause/"),
     (409, ALL, "post", "/upkeep/runs/{run}/resume/"),
     (422, ALL, "post", "/upkeep/tasks/testapp.CountUpTo/"),
     (200, ALL, "get", "/upkeep/dead-letters/"),
@@ -166,7 +167,7 @@ class TestHeaders:
             client.get(url, headers=JSON),
             client.post(to("run-pause", run.pk)),
             client.get(to("run", 10**6), headers=PART),
-            client.get("/upkeep/runs/7/pause/"),
+            client.get("/upkeep/runs/7/pause/", headers=JSON),
         ]
         assert [each.status_code for each in answers] == [200, 302, 404, 405]
         for each in answers:

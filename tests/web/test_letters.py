@@ -483,6 +483,17 @@ class TestCalls:
         answer = client.post(to("call-letters-retry", CALL), {"all": "1"}, headers=JSON)
         assert answer.json() == {"retried": 2}
 
+    def test_of_which_some_cannot_be_made_again_are_told_apart(
+        self, client: Client
+    ) -> None:
+        call_letters(2, obstacle="Its argument card is masked.")
+        call_letters()
+        url = to("call-letters-retry", CALL)
+        answer = client.post(url, {"all": "1"}, follow=True)
+        words = markup(answer).words
+        assert "1 call is made again" in words
+        assert "2 cannot be made again, and their pages say why." in words
+
     def test_have_no_rate(self, client: Client) -> None:
         call_letters()
         assert markup(client.get(to("call-letters", CALL))).named("rate") == []

@@ -159,6 +159,16 @@ class TestWishes:
         assert answer.status_code == 409
         assert f"un {other.pk} of testapp.CountUp with the same" in markup(answer).words
 
+    def test_to_resume_where_the_class_is_gone_are_refused(
+        self, client: Client
+    ) -> None:
+        run = changed(run_in(Status.ERRORED, Numbers), task="testapp.Gone")
+        answer = client.post(to("run-resume", run.pk))
+        assert answer.status_code == 409
+        assert "There is no task 'testapp.Gone'." in markup(answer).words
+        run.refresh_from_db()
+        assert run.status == Status.ERRORED
+
     def test_to_resume_where_the_queue_is_gone_are_refused(
         self, client: Client, settings: Settings
     ) -> None:

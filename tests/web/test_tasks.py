@@ -55,6 +55,12 @@ def live(answer: Any) -> dict[str, str] | None:
     return found[0] if found else None
 
 
+def retry_of(parent: Run, number: int = 1) -> None:
+    for place in range(number):
+        parent.dead_letters.create(item=f"item {place}", error_class="x.Error")
+    parent.dead_letters.retry()
+
+
 def version(answer: Any) -> str:
     part = live(answer)
     assert part is not None
@@ -147,6 +153,27 @@ class TestRuns:
         assert f"badge is-{status}" in page.values("class")
         began = localtime(run.created_at).date().isoformat()
         assert began in page.all("time")[0]["datetime"]
+
+    @pytest.mark.parametrize("url", [LIST, NUMBERS])
+    def test_that_retry_dead_letters_say_whose(self, client: Client, url: str) -> None:
+        retry_of(parent := run_in(Status.SUCCEEDED), number=2)
+        page = markup(client.get(url))
+        words = f"retries 2 dead letters of run {parent.pk}"
+        assert words in page.words.replace(" ,", ",")
+        assert to("run", parent.pk) in [each["href"] for each in page.all("a")]
+
+    @pytest.mark.parametrize("url", [LIST, NUMBERS])
+    def test_that_retry_dead_letters_cost_what_others_do(
+        self, client: Client, url: str
+    ) -> None:
+        retry_of(run_in(Status.SUCCEEDED))
+        with CaptureQueriesContext(connection) as before:
+            client.get(url)
+        for _ in range(3):
+            retry_of(run_in(Status.SUCCEEDED))
+        with CaptureQueriesContext(connection) as after:
+            client.get(url)
+        assert len(after) == len(before)
 
     def test_that_there_are_none_is_said(self, client: Client) -> None:
         assert "It has never run." in markup(client.get(NUMBERS)).words

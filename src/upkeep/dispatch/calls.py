@@ -116,6 +116,21 @@ def send_again(letter: DeadLetter, by: AbstractBaseUser | str = "") -> None:
     Raises InvalidCall where it cannot be made, NoOpenLetters where the letter is
     not open any more, of two who want it at the same instant for one.
     """
+    _take_in_hand(letter, by, _at_the_right_time)
+
+
+def call_here(letter: DeadLetter, by: AbstractBaseUser | str = "") -> None:
+    """
+    Make the call of an open letter again here, without a message.
+
+    How it ends is noted as that of a worker. Raises what `send_again` raises.
+    """
+    _take_in_hand(letter, by, _not_at_all)
+    _make_call(letter.pk, letter.token)
+    letter.refresh_from_db(using=home())
+
+
+def _take_in_hand(letter: DeadLetter, by: AbstractBaseUser | str, send: Send) -> None:
     message = _message(letter)
     rows = DeadLetter.objects.using(home()).filter(pk=letter.pk, state=State.OPEN)
     changes = {
@@ -124,7 +139,8 @@ def send_again(letter: DeadLetter, by: AbstractBaseUser | str = "") -> None:
         "token": new_token(),
         "messages_sent": 0,
     }
-    if not through_deadlocks(home(), partial(_send, letter, message, rows, changes)):
+    write = partial(_send, letter, message, rows, changes, send)
+    if not through_deadlocks(home(), write):
         letter.refresh_from_db(using=home())
         raise NoOpenLetters(
             f"The call of dead letter {letter.pk} cannot be made again: the letter is "
@@ -134,6 +150,7 @@ def send_again(letter: DeadLetter, by: AbstractBaseUser | str = "") -> None:
 
 
 Message = tuple[DjangoTask[Any, Any], list[Any], dict[str, Any]]
+Send = Callable[[DjangoTask[Any, Any], Callable[[], None]], None]
 
 
 def _message(letter: DeadLetter) -> Message:
@@ -157,6 +174,7 @@ def _send(
     message: Message,
     rows: QuerySet[DeadLetter],
     changes: dict[str, Any],
+    send: Send,
 ) -> bool:
     """
     Note that a worker is to make the call, and send the message.
@@ -182,13 +200,17 @@ def _send(
             due_at=due,
         ):
             return False
-        _at_the_right_time(task, enqueue)
+        send(task, enqueue)
     return True
 
 
 def _is_ours(task: DjangoTask[Any, Any]) -> bool:
     """Tell whether a task is that by which plain functions are called."""
     return bool(task.func is _make_call)
+
+
+def _not_at_all(_task: DjangoTask[Any, Any], _enqueue: Callable[[], None]) -> None:
+    """Send no message: who asks makes the call."""
 
 
 def _at_the_right_time(task: DjangoTask[Any, Any], enqueue: Callable[[], None]) -> None:
@@ -248,7 +270,8 @@ def _send_once_more(letter: DeadLetter) -> bool:
     changes = {"messages_sent": letter.messages_sent}
     try:
         message = _message(letter)
-        send = partial(_send, letter, message, _same(letter), changes)
+        rows = _same(letter)
+        send = partial(_send, letter, message, rows, changes, _at_the_right_time)
         return through_deadlocks(home(), send)
     except UpkeepError as error:  # The function or its queue is gone.
         return _open_again(letter, str(error), attempts=letter.attempts)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Coalesce, Greatest
 
 from upkeep.compat import (
     DjangoTask,
@@ -134,7 +134,7 @@ def expect(run: Run) -> bool:
     """Note when the sweep is to send a message, should no worker claim the run."""
     # A message that could not be sent, for its queue was down, does not count.
     doublings = min(run.messages_sent, MOST_DOUBLINGS) if run.message_id else 0
-    due = _in_the_future(run.run_after) or Now()
+    due = Greatest(Coalesce("run_after", Now()), Now())
     noted = (
         Run.objects.using(home())
         .filter(pk=run.pk, lease_token=run.lease_token, messages_sent=run.messages_sent)
@@ -152,7 +152,7 @@ def _send(run: Run) -> None:
         backend=run.backend,
         queue=run.queue,
         priority=run.priority,
-        run_after=_in_the_future(run.run_after),
+        run_after=_in_the_future(run),
     )
     result = ready.enqueue(run.pk, run.lease_token)
     Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token).update(
@@ -160,13 +160,21 @@ def _send(run: Run) -> None:
     )
 
 
-def _in_the_future(moment: datetime | None) -> datetime | None:
+def _in_the_future(run: Run) -> datetime | None:
     """
     Return when a message may come, in the whole seconds that RQ counts in.
 
     None where that is now: a backend that cannot defer can still send what is due. A
     message must not come before its moment, for it would be stale, and so the last.
+    The clock is that of the database, by which the claim goes: ours may be wrong.
     """
-    if moment is None or moment <= timezone.now():
+    moment = run.run_after
+    if moment is None or moment <= _time_of_database(run):
         return None
     return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _time_of_database(run: Run) -> datetime:
+    row = Run.objects.using(home()).filter(pk=run.pk)
+    now: datetime = row.values_list(Now(), flat=True).get()
+    return now

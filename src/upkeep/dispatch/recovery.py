@@ -27,6 +27,7 @@ from upkeep.runs.models import Run
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
+from upkeep.runs.words import counted
 
 logger = logging.getLogger("upkeep")
 
@@ -51,12 +52,14 @@ class Swept:
 
     def __str__(self) -> str:
         return (
-            f"{self.taken_over} abandoned runs taken over, "
-            f"{self.sent_again} messages sent again, {self.pruned} old ones deleted, "
-            f"{self.files} files without a run deleted, "
-            f"{self.runs} runs past their retention deleted, "
-            f"{self.announced} moves announced late, "
-            f"{self.calls} calls of dead letters seen to"
+            f"{counted(self.taken_over, 'abandoned run')} taken over, "
+            f"{counted(self.sent_again, 'message')} sent again, "
+            f"{counted(self.pruned, 'old one')} deleted, "
+            f"{counted(self.files, 'file')} without a run deleted, "
+            f"{counted(self.runs, 'run')} past retention deleted, "
+            f"{counted(self.announced, 'move')} announced late, "
+            f"{counted(self.calls, 'call of a dead letter', 'calls of dead letters')} "
+            "seen to"
         )
 
 
@@ -124,7 +127,7 @@ def _take_over(run: Run) -> bool:
 
 def _send_again(run: Run) -> bool:
     """Send a message that was lost, or look again later if it only waits its turn."""
-    if run.message_id and broker(run.backend).holds(run.message_id):
+    if _waits_its_turn(run):
         Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token).update(
             resend_at=Now() + conf.LEASE
         )
@@ -132,6 +135,18 @@ def _send_again(run: Run) -> bool:
     _evict_holder(run)
     with writing(home()):
         return messages.send(run)
+
+
+def _waits_its_turn(run: Run) -> bool:
+    """
+    Tell whether a message waits in the queue for a worker that is free.
+
+    One that was to come at a moment which is past may wait for a worker's clock that
+    is behind the database's: it gets company that waits for no moment, once.
+    """
+    if run.run_after is not None and run.messages_sent == 1:
+        return False
+    return bool(run.message_id and broker(run.backend).holds(run.message_id))
 
 
 def _announce(_moves: str) -> int:

@@ -10,19 +10,17 @@ the first changes it, and the other goes away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
-from django.utils import timezone
 
 from upkeep import databases, signals
 from upkeep.conf import conf
 from upkeep.databases import Now, home
 from upkeep.execution import mails
-from upkeep.execution.failures import told
+from upkeep.execution.listeners import Listeners
 from upkeep.execution.reporting import presentable, report, secrets_of_run
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
@@ -139,9 +137,8 @@ def _announce_all(events: QuerySet[Event]) -> int:
 
 def _take(event: Event) -> bool:
     """Reserve the telling for this process, for as long as a lease."""
-    later = timezone.now() + conf.LEASE
     row = Event.objects.using(home()).filter(pk=event.pk, announce_at=event.announce_at)
-    return bool(row.update(announce_at=later))
+    return bool(row.update(announce_at=Now() + conf.LEASE))
 
 
 def _note_as_told(event: Event) -> None:
@@ -158,32 +155,33 @@ def _tell(
     """Call the hook, then the receivers; what is wrong with one is not the others'."""
     signal = _signal_of(event)
     secrets = secrets_of_run(run) | (task.secrets if task else frozenset())
+    listeners = Listeners(
+        subject=str(run), report=partial(report, run=run), secrets=secrets
+    )
     task_class = registry.find(run.task)
     if task_class and _has_hook(task_class, signal):  # Else it is gone, or has none.
         arguments = (error,) if signal is signals.run_errored else ()
-        with _reporting(f"{HOOKS[signal]}() of {run}", run, secrets):
+        with listeners.reporting(f"{HOOKS[signal]}()"):
             task = task or task_class.restore(run.parameters, run=run)
             _call_hook(task, run, HOOKS[signal], *arguments)
+    facts: dict[str, Any] = {"run": run}
     if signal is signals.run_errored:
-        _notify(run, task, error, secrets)
-    with _reporting(f"A receiver for {run}", run, secrets):
-        _send(signal, run, error, secrets)
+        _notify(run, task, error, listeners)
+        facts["error"] = error and presentable(error, secrets)
+    listeners.send(signal, Run, **facts)
 
 
 def _notify(
-    run: Run,
-    task: Task | None,
-    error: BaseException | None,
-    secrets: Collection[str],
+    run: Run, task: Task | None, error: BaseException | None, listeners: Listeners
 ) -> None:
     """Tell who asked for the run that an error has stopped it."""
     task_class = registry.find(run.task)
     if task_class and _notifies(task_class):
-        with _reporting(f"notify() of {run}", run, secrets):
+        with listeners.reporting("notify()"):
             task = task or task_class.restore(run.parameters, run=run)
             _call_hook(task, run, "notify", error)
     else:
-        with _reporting(f"The mail about {run}", run, secrets):
+        with listeners.reporting("The mail"):
             mails.tell_of_error(run)
 
 
@@ -207,35 +205,3 @@ def _call_hook(task: Task, run: Run, name: str, *arguments: object) -> None:
         getattr(task, name)(*arguments)
     finally:
         run.keep_log(task.log_lines)
-
-
-def _send(
-    signal: Signal, run: Run, error: BaseException | None, secrets: Collection[str]
-) -> None:
-    extra: dict[str, Any] = {}
-    if signal is signals.run_errored:
-        extra["error"] = error and presentable(error, secrets)
-    for receiver, answer in signal.send_robust(Run, run=run, **extra):
-        if isinstance(answer, Exception):
-            name = getattr(receiver, "__qualname__", type(receiver).__qualname__)
-            _report_failure(answer, f"{name}() for {run}", run, secrets)
-
-
-@contextmanager
-def _reporting(what: str, run: Run, secrets: Collection[str]) -> Iterator[None]:
-    """Report what the host's code raises, and go on; sys.exit() ends nothing either."""
-    failure: BaseException | None = None
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is not our code
-        failure = error
-    if failure is not None:
-        _report_failure(failure, what, run, secrets)
-
-
-def _report_failure(
-    failure: BaseException, what: str, run: Run, secrets: Collection[str]
-) -> None:
-    message = told(failure, secrets)["error_message"]
-    sentence = f"{what} failed: {type(failure).__name__}: {message}"
-    report(failure, run=run, handled=False, sentence=sentence, secrets=secrets)

@@ -134,6 +134,8 @@ class Walker:
         self.block_seconds = BLOCK if has_rules else math.inf
         self.careful = sys.maxsize  # The size of a page near items that fail.
         self.is_strict = False  # Blocks show what else only their COMMIT would.
+        self.chunk = executor.chunk
+        self.block: Block | None = None  # What is worked on, for who asks meanwhile.
 
     def work(
         self, chunk: Chunk, seconds: float, most: int, undoable: Undoable | None
@@ -154,7 +156,10 @@ class Walker:
             before, page = chunk.items, self.collection.page(chunk.cursor, size)
             if first is None and page.items:
                 first = self._hand(page, 0)
-            self._process(page)
+            try:
+                self._process(page)
+            finally:
+                self.block = None
             chunk.in_whole_pages = chunk.items - before == len(page.items)
             if chunk.in_whole_pages and not self.ends:
                 self.careful = min(self.careful * 2, sys.maxsize)
@@ -215,7 +220,8 @@ class Walker:
         if self.saver:
             self.saver.begin()
         lines = len(self.task.log_lines)
-        return Block(page, start, lines, monotonic(), remembered)
+        self.block = Block(page, start, lines, monotonic(), remembered)
+        return self.block
 
     def _attempt(self, block: Block) -> BaseException | None:
         """Work on a block; return the error that undid it, if the chunk can go on."""
@@ -238,20 +244,18 @@ class Walker:
         """Process the items of a block until it, or its chunk, has lasted enough."""
         process, interruption = self.process, self.interruption
         deadline = min(self.deadline, block.begun + self.block_seconds)
-        done = 0
         try:
             for item in block.items():
                 try:
                     process(item)
                 except Skip as skip:
-                    self._skip(block, done, skip)
-                done += 1
+                    self._skip(block, block.done, skip)
+                block.done += 1
                 if monotonic() >= deadline or interruption.asked:
                     break
             block.is_complete = True
         finally:
-            block.done = done
-            self.chunk.executed += done + (not block.is_complete)
+            self.chunk.executed += block.done + (not block.is_complete)
 
     def _skip(self, block: Block, place: int, skip: Skip) -> None:
         """Count an item of a block that wants to be passed over."""
@@ -458,15 +462,31 @@ class Walker:
     def _hand(self, page: Page[Any], index: int, ahead: int = 0) -> Hand:
         """Return the item at a place of the page, so many ahead of those counted."""
         item = page.items[index]
-        key = page.key_of(index) if page.key_of else getattr(item, "pk", None)
-        name = page.names[index] if page.names else self._name(item, key, ahead)
+        key = _key_at(page, index)
         return Hand(
             item=item,
-            name=name,
+            name=self._name_at(page, index, ahead),
             kept=_with_key(item, key),
             after=page.cursor_after(index),
             is_last=page.last and index == len(page.items) - 1,
         )
+
+    def in_hand(self) -> tuple[int, str]:
+        """
+        Return how many items of the chunk are behind it, and the name of the next.
+
+        Asked from another thread, while it works.
+        """
+        block, reached = self.block, self.chunk.items
+        if block is None or block.is_complete or block.is_spent:
+            return reached, ""
+        name = self._name_at(block.page, block.start + block.done, block.done)
+        return reached + block.done, name
+
+    def _name_at(self, page: Page[Any], index: int, ahead: int) -> str:
+        if page.names:
+            return page.names[index]
+        return self._name(page.items[index], _key_at(page, index), ahead)
 
     def _name(self, item: object, key: object, ahead: int) -> str:
         """Say which item it is: a record by its key, others by their place."""
@@ -476,6 +496,13 @@ class Walker:
             return f"{item._meta.label} {key}"
         place = self.run.reached + self.chunk.items + ahead + 1
         return f"{self.run.unit} {place:,}"
+
+
+def _key_at(page: Page[Any], index: int) -> Any:
+    """Return the key of a record as it was fetched, and None of any other item."""
+    if page.key_of:
+        return page.key_of(index)
+    return getattr(page.items[index], "pk", None)
 
 
 def _passes_over(failure: Failure) -> PassOver | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -128,7 +128,7 @@ class Executor:
 
     def run_to_a_stop(self) -> None:
         """Take one step after the other until one is the last."""
-        with Pacemaker(self.claim) as self.pacemaker:
+        with Pacemaker(self) as self.pacemaker:
             try:
                 while not self._step():
                     pass
@@ -216,7 +216,7 @@ class Executor:
     def _wait(self, hold: Hold) -> bool:
         """Wait, which is no time of the run's own; True if it is not ours any more."""
         begun = monotonic()
-        with self.pacemaker.watching():
+        with self.pacemaker.watching(looks=False):
             is_over = self.throttling.wait(hold)
         self.since += monotonic() - begun
         if is_over:
@@ -405,11 +405,16 @@ class Executor:
         return timedelta(seconds=monotonic() - self.since)
 
     def watched(self) -> AbstractContextManager[None]:
-        """Have the pacemaker watch, except where it could not write."""
+        """Have the pacemaker watch, and write except where it could not."""
+        # There, the write lock is lease enough.
         is_locked_out = self.is_sqlite and self.alias == databases.home()
-        if self.task.atomic and is_locked_out:
-            return nullcontext()  # The write lock is lease enough.
-        return self.pacemaker.watching()
+        return self.pacemaker.watching(writes=not (self.task.atomic and is_locked_out))
+
+    def in_hand(self) -> tuple[int, str]:
+        """Return the number of the step in hand, and the item, where it is of one."""
+        if self.failure is not None:
+            return 0, self.failure.place
+        return self.walker.in_hand() if self.is_prepared else (0, "")
 
     def _breathe(self, chunk: Chunk, spent: timedelta) -> None:
         """Leave SQLite's only write lock to others, who have no queue for it."""
@@ -473,6 +478,8 @@ class Executor:
             self.go_on_behind()  # It was seen to, and only the answer was lost.
         elif is_passing and self._wait_and_try_again(self.chunk):
             self.log_lines.clear()
+        elif failure.is_last:
+            raise error  # Nor can it be told by now: another worker may try.
         elif failure.handed_to and not (is_committed or is_passing):
             self.failure = failure.raised_by_method(error)
         else:

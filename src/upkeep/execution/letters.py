@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError
 
 from upkeep import databases, signals
 from upkeep.conf import conf
 from upkeep.execution import mails
-from upkeep.execution.failures import told
+from upkeep.execution.listeners import Listeners
 from upkeep.execution.reporting import report_of_letter
 from upkeep.runs.causes import cause_of
 from upkeep.runs.dead_letters import DeadLetter
@@ -35,51 +35,17 @@ def tell_of(letter: DeadLetter, *, secrets: Collection[str] = ()) -> None:
         logger.warning("Nobody could be told of dead letter %s: %r", letter.pk, failure)
         databases.forget_lost_connection(databases.home())
         return
+    listeners = Listeners(
+        subject=f"dead letter {letter.pk} of {letter.place}",
+        report=partial(report_of_letter, place=letter.place),
+        secrets=secrets,
+    )
     if is_new:
-        with _reporting("A receiver", letter, secrets):
-            _send(letter, secrets)
+        listeners.send(signals.dead_letter_opened, DeadLetter, letter=letter)
     if due:
-        with _reporting("The mail", letter, secrets):
+        with listeners.reporting("The mail"):
             mails.tell_of_letter(letter, letters=due)
 
 
 def _has_receivers() -> bool:
     return signals.dead_letter_opened.has_listeners(DeadLetter)
-
-
-def _send(letter: DeadLetter, secrets: Collection[str]) -> None:
-    answers = signals.dead_letter_opened.send_robust(DeadLetter, letter=letter)
-    for receiver, answer in answers:
-        if isinstance(answer, Exception):
-            name = getattr(receiver, "__qualname__", type(receiver).__qualname__)
-            _report(answer, f"{name}()", letter, secrets)
-
-
-@contextmanager
-def _reporting(
-    what: str, letter: DeadLetter, secrets: Collection[str]
-) -> Iterator[None]:
-    """Report what the host's code raises, and go on; sys.exit() ends nothing either."""
-    failure: BaseException | None = None
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is not our code
-        failure = error
-    if failure is not None:
-        _report(failure, what, letter, secrets)
-
-
-def _report(
-    failure: BaseException, what: str, letter: DeadLetter, secrets: Collection[str]
-) -> None:
-    message = told(failure, secrets)["error_message"]
-    report_of_letter(
-        failure,
-        place=letter.place,
-        handled=False,
-        sentence=(
-            f"{what} about dead letter {letter.pk} of {letter.place} failed: "
-            f"{type(failure).__name__}: {message}"
-        ),
-        secrets=secrets,
-    )

@@ -39,7 +39,7 @@ def _text(run: Run) -> str:
         "place": run.error_at,
         "done": run.done,
         "total": run.total,
-        "page": _page(run),
+        "page": _address("run", run.pk),
     }
     return "\n\n".join(paragraph % facts for paragraph in _paragraphs(run))
 
@@ -53,15 +53,15 @@ def _paragraphs(run: Run) -> list[str]:
     else:
         paragraphs.append(_("Items done: %(done)s of %(total)s"))
     paragraphs.append(_("It has kept its place. Resume it when the cause is mended."))
-    if _page(run):
+    if _address("run", run.pk):
         paragraphs.append("%(page)s")
     return paragraphs
 
 
-def _page(run: Run) -> str:
-    """Return the address of the run's page; a project may have no pages of ours."""
+def _address(page: str, pk: int) -> str:
+    """Return where one looks; an empty text in a project that has no pages of ours."""
     with suppress(ImproperlyConfigured, NoReverseMatch):
-        return urljoin(conf.BASE_URL, reverse("upkeep:run", args=[run.pk]))
+        return urljoin(conf.BASE_URL, reverse(f"upkeep:{page}", args=[pk]))
     return ""
 
 
@@ -91,7 +91,7 @@ def _text_of_letter(letter: DeadLetter, letters: int) -> str:
         "letter": letter.pk,
         "item": letter.item,
         "error": f"{letter.error_class}: {letter.error_message}",
-        "page": _page(letter.run) if letter.run else "",
+        "page": _page_of(letter),
     }
     paragraphs = [
         ngettext(
@@ -107,3 +107,10 @@ def _text_of_letter(letter: DeadLetter, letters: int) -> str:
     if facts["page"]:
         paragraphs.append("%(page)s")
     return "\n\n".join(paragraph % facts for paragraph in paragraphs)
+
+
+def _page_of(letter: DeadLetter) -> str:
+    """Return the address of the run of an item, or of the letter of a call."""
+    if letter.run_id is None:
+        return _address("letter", letter.pk)
+    return _address("run", letter.run_id)

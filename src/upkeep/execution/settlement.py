@@ -150,7 +150,7 @@ class Settlement:
         self.executor.log_lines.clear()
         self.run.item_attempts, self.executor.failure = attempts, None
         self.run.workers_lost = 0
-        with self.executor.pacemaker.watching():
+        with self.executor.pacemaker.watching(looks=False):
             return waiting.wait(wait, stop=self.executor.stop)
 
     # Handed over

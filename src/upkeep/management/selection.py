@@ -47,17 +47,28 @@ def selected(numbers: list[int], calls: str | None, cause: str) -> DeadLetterQue
     """Return the dead letters that are meant. Raises Usage."""
     letters = DeadLetterQuerySet(DeadLetter, using=home())
     if calls is not None:
-        letters = letters.of(calls)
+        of, letters = f"--calls {calls}", letters.of(calls)
         if not letters.exists():
             raise Usage(f"No call of {calls} was kept. Type: manage.py upkeep letters")
     elif numbers:
         run, *numbers = numbers
-        letters = letters.filter(run=find_run(run))
+        of, letters = str(run), letters.filter(run=find_run(run))
     else:
         raise Usage("Say of which run, or of which function by --calls FUNCTION.")
     if numbers:
         letters = _of(letters, numbers)
-    return letters.of_cause(cause) if cause else letters
+    return _of_cause(letters, cause, of) if cause else letters
+
+
+def _of_cause(letters: DeadLetterQuerySet, cause: str, of: str) -> DeadLetterQuerySet:
+    """Return those of a cause. Raises Usage where there are none."""
+    found = letters.of_cause(cause)
+    if not found.exists():
+        raise Usage(
+            f"None of these dead letters has a cause that begins with {cause!r}. "
+            f"Type: manage.py upkeep letters {of} --by-cause"
+        )
+    return found
 
 
 def _of(letters: DeadLetterQuerySet, numbers: list[int]) -> DeadLetterQuerySet:

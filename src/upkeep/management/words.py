@@ -9,7 +9,7 @@ from upkeep.runs.facts import label
 from upkeep.runs.places import place_of
 from upkeep.runs.progress import Progress
 from upkeep.runs.status import Status
-from upkeep.runs.words import as_json, duration, moment, rate, rounded
+from upkeep.runs.words import as_json, counted, duration, moment, rate, rounded
 
 if TYPE_CHECKING:
     from upkeep.runs.events import Event
@@ -47,6 +47,13 @@ def time_left(run: Run) -> str:
     """Say how long the rest takes; an empty text while nobody works on it."""
     rest = Progress(run).time_left
     return duration(rest) if rest and run.status == Status.RUNNING else ""
+
+
+def retrial(run: Run) -> str:
+    """Say whose dead letters a run retries; an empty text where it walks by itself."""
+    if run.parent_id is None:
+        return ""
+    return f"retries {counted(run.total or 0, 'dead letter')} of run {run.parent_id}"
 
 
 def outcome(run: Run) -> str:

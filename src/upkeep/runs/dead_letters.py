@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -47,6 +47,12 @@ class DeadLetterQuerySet(QuerySet["DeadLetter"]):
         if len(fingerprint) >= FINGERPRINT:
             return self.filter(fingerprint=fingerprint)
         return self.filter(fingerprint__startswith=fingerprint)
+
+    def by_cause(self) -> Any:
+        """Return each fingerprint with how many there are and the latest of them."""
+        each = self.order_by().values("fingerprint")
+        counted = each.annotate(count=Count("pk"), latest=Max("pk"))
+        return counted.order_by("-count", "-latest")
 
     def first_ones(self, number: int) -> Self:
         """Return so many of them, the oldest, as a set that can be narrowed."""
@@ -193,7 +199,10 @@ class DeadLetter(models.Model):
         permissions = [("handle_deadletter", _("Can retry and discard dead letters"))]
         indexes = [
             models.Index(fields=["run", "state", "id"], name="upkeep_letter_state"),
-            models.Index(fields=["run", "fingerprint"], name="upkeep_letter_cause"),
+            models.Index(  # Holds all by which causes are counted: no row is read.
+                fields=["run", "state", "fingerprint", "id"],
+                name="upkeep_letter_of_cause",
+            ),
             models.Index(
                 fields=["retried_by", "state", "id"], name="upkeep_letter_in_hand"
             ),

@@ -18,6 +18,7 @@ from upkeep.tasks.values import show, tag_of
 if TYPE_CHECKING:
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.runs.events import Event
+    from upkeep.runs.leases import Lease
     from upkeep.runs.models import Run
 
 
@@ -38,6 +39,14 @@ def facts(run: Run) -> dict[str, Any]:
         "label": label(run),
         "eta": _as_json(time_left),
     }
+
+
+def facts_of_stuck(lease: Lease | None) -> dict[str, Any] | None:
+    """Return what is in hand for too long as JSON, with where its worker stands."""
+    if lease is None:
+        return None
+    names = ("item", "item_since", "place", "stack")
+    return {name: _as_json(getattr(lease, name)) for name in names}
 
 
 def facts_of_event(event: Event) -> dict[str, Any]:

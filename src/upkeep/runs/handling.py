@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,12 @@ from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.sources import here
 from upkeep.runs.status import Status
+from upkeep.runs.words import counted
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-    from upkeep.runs.dead_letters import DeadLetterQuerySet
+    from upkeep.runs.dead_letters import DeadLetter, DeadLetterQuerySet
 
     By = AbstractBaseUser | str
 
@@ -90,10 +91,6 @@ def retrial_told_of(note: Event) -> int | None:
 _RETRIED = re.compile(r"[\d,]+ dead letters? retried as run (?P<run>\d{1,19})\.")
 
 
-def _counted(number: int) -> str:
-    return f"{number:,} dead letter{'' if number == 1 else 's'}"
-
-
 # Retrying
 
 
@@ -110,7 +107,10 @@ def retry(letters: DeadLetterQuerySet, *, by: By, rate: float | None) -> list[Ru
         port.check_queue(parent)
     tried = [_retry(parent, letters, by, rate) for parent in parents]
     runs = [run for run in tried if run is not None]
-    if not _call_again(letters, by) and not runs:
+    calls = call_again(letters, by=by)
+    if calls.refusal and not (calls.made or runs):
+        raise calls.refusal
+    if not (calls.made or runs):
         raise NoOpenLetters("None of these dead letters is open, so nothing is tried.")
     return runs
 
@@ -132,22 +132,41 @@ def _calls(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     return letters.open().filter(run=None)
 
 
-def _call_again(letters: DeadLetterQuerySet, by: By) -> int:
-    """Have the calls among the letters made again that can be; return how many."""
-    made, refusal = 0, None
-    for some in _some_at_a_time(letters, None):
+@dataclass(slots=True)
+class SecondCalls:
+    """What came of calls that somebody wants to be made again."""
+
+    made: int = 0
+    refused: dict[str, list[int]] = field(default_factory=dict)
+    """The dead letters whose calls cannot be made, by what stands in the way."""
+
+    refusal: InvalidCall | None = None
+    """The last of these, as one letter says it."""
+
+    def add(self, letter: DeadLetter, refusal: InvalidCall | None) -> None:
+        """Count a letter: a worker makes its call, or why none can."""
+        if refusal is None:
+            self.made += 1
+            return
+        self.refusal = refusal
+        reason = letter.obstacle or str(refusal)
+        self.refused.setdefault(reason, []).append(letter.pk)
+
+
+def call_again(letters: DeadLetterQuerySet, *, by: By) -> SecondCalls:
+    """Have the calls among the letters made again that can be."""
+    calls = SecondCalls()
+    for some in _some_at_a_time(_whole(letters), None):
         for letter in some:
             try:
                 port.send_again(letter, by)
             except NoOpenLetters:
                 continue  # Others were quicker.
             except InvalidCall as error:
-                refusal = error
+                calls.add(letter, error)
             else:
-                made += 1
-    if refusal and not made:
-        raise refusal
-    return made
+                calls.add(letter, None)
+    return calls
 
 
 @dataclass(slots=True, frozen=True)
@@ -162,7 +181,10 @@ class _Retrial:
         taken = letters.take(self.run)
         self.run.total = (self.run.total or 0) + taken
         self.run.save(using=home(), update_fields=["total"])
-        _tell(self.note, f"{_counted(self.run.total)} retried as run {self.run.pk}.")
+        _tell(
+            self.note,
+            f"{counted(self.run.total, 'dead letter')} retried as run {self.run.pk}.",
+        )
         return taken
 
 
@@ -268,7 +290,7 @@ def _give_some_up(
             total = before + letters.open().update(**changes)
             if not total:
                 raise _NoneWasOpen
-            _tell(line, f"{_counted(total)} discarded: {changes['note']}")
+            _tell(line, f"{counted(total, 'dead letter')} discarded: {changes['note']}")
     except _NoneWasOpen:
         return None, 0
     return line, total

@@ -360,7 +360,7 @@ class Run(models.Model):
         `is_new` says that there is something to announce, if anybody listens.
         """
         is_announced = is_new and port.is_listened_to(self)
-        return Event.objects.using(home()).create(
+        event = Event.objects.using(home()).create(
             run=self,
             kind=Event.Kind.MOVE,
             status=self.status,
@@ -368,8 +368,11 @@ class Run(models.Model):
             actor=storable(actor)[:255],
             source=here(),
             cursor=self.cursor if self.status in STOPS else None,
-            announce_at=timezone.now() + conf.LEASE if is_announced else None,
+            announce_at=Now() + conf.LEASE if is_announced else None,
         )
+        if is_announced:  # The moment, by the database's clock, is what is taken.
+            event.refresh_from_db(using=home(), fields=["announce_at"])
+        return event
 
     def keep_log(self, lines: list[str]) -> None:
         """Keep at once what was logged outside of a chunk, and empty the list."""

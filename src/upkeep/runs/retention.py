@@ -19,6 +19,7 @@ from upkeep.runs.events import Event
 from upkeep.runs.models import Run
 from upkeep.runs.status import ENDED
 from upkeep.runs.uploads import Upload
+from upkeep.runs.words import counted
 from upkeep.tasks import uploads
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Pruned:
         self.kept += other.kept
         self.letters += other.letters
         return self
+
+    @property
+    def those_kept(self) -> str:
+        """Say how many had to stay."""
+        stay, it = ("stays", "it") if self.kept == 1 else ("stay", "them")
+        return f"{counted(self.kept, 'old run')} {stay}: others refer to {it}."
 
 
 def prune(
@@ -85,7 +92,7 @@ def prune(
         if at_most is not None and pruned.letters >= at_most:
             break
     if pruned.kept:
-        logger.warning("%s old runs stay: others refer to them.", pruned.kept)
+        logger.warning(pruned.those_kept)
     return pruned
 
 

@@ -144,6 +144,8 @@ def _why_held(run: Run) -> str:
         ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
     if run.throttled_by and run.status == Status.RUNNING:
         return f"{_throttled(run)} " + _("Its worker looks again by itself.")
+    if around["item_since"] and around["beat"] == heard and heard != run.lease_until:
+        return _why_stuck(run, around)
     if now - checkpoint > LONG_FOR_AN_ITEM:
         has_beaten = around["beat"] is not None and around["beat"] == heard
         is_alive = has_beaten and heard - now > conf.LEASE / 2  # It beats each third.
@@ -151,6 +153,32 @@ def _why_held(run: Run) -> str:
     if run.status != Status.RUNNING:
         return _("Its worker finishes the item in hand.")
     return ""
+
+
+def _why_stuck(run: Run, around: Mapping[str, Any]) -> str:
+    told = {
+        "item": around["item"] or _("One step"),
+        "since": rough_duration(around["now"] - around["item_since"]),
+        "worker": run.worker,
+        "place": around["place"],
+    }
+    found = _(
+        "%(item)s has been in hand for %(since)s; its worker %(worker)s stands at "
+        "%(place)s."
+    )
+    return f"{found % told} {_way_out(run)}"
+
+
+def _way_out(run: Run) -> str:
+    if run.status == Status.RUNNING:
+        return _(
+            "If it never ends, pause or cancel the run and then kill that process: the "
+            "run stops before this item when its lease is over."
+        )
+    return _(
+        "If it never ends, kill that process: the run stops before this item when its "
+        "lease is over."
+    )
 
 
 def _why_slow(*, is_alive: bool, since: timedelta, left: timedelta) -> str:
@@ -193,6 +221,9 @@ def _look_around(run: Run) -> Mapping[str, Any]:
             status_before=Subquery(before.values("status")[:1]),
             actor_before=Subquery(before.values("actor")[:1]),
             beat=F("lease__until"),
+            item=F("lease__item"),
+            item_since=F("lease__item_since"),
+            place=F("lease__place"),
             taken_at=Subquery(Queue.objects.filter(**same_queue).values("taken_at")),
             busy=Subquery(_busy(run)),
         )

@@ -40,6 +40,11 @@ def rate(items_a_second: float) -> str:
     return _("%(items)s a second") % {"items": rounded(items_a_second)}
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Say how many there are of something, in the English of the command line."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """Return a value as JSON to be read by people, in letters that can be written."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)

@@ -6,7 +6,8 @@ import hashlib
 import re
 import secrets
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from os import SEEK_END
 from pathlib import Path, PurePosixPath
@@ -59,7 +60,7 @@ class LazyFile(File):  # type: ignore[type-arg]  # not subscriptable at run time
         """Go to the beginning; only reading is possible."""
         if mode not in {None, "rb"}:
             raise ValueError(f"{self.name} can only be opened to be read, as 'rb'.")
-        self.file.seek(0)
+        self.seek(0)
         return self
 
     def close(self) -> None:
@@ -108,19 +109,21 @@ class StoredFile(LazyFile):
                 f"The file {self.name} is no longer in the storage: {self.storage_name}"
                 " is missing. Start the task again with the file."
             ) from error
+        except OSError as error:
+            raise self._broken_off(error) from error
         found = self._whole(opened) if opened.seekable() else self._spooled(opened)
         if self.is_far:  # It may stay open until nobody knows it any more.
             weakref.finalize(self, found.close)
         return found
 
     def _whole(self, opened: File[bytes]) -> File[bytes]:
-        opened.seek(0, SEEK_END)
         try:
+            opened.seek(0, SEEK_END)
             self._check_whole(opened.tell())
-        except StorageFailed:
+            opened.seek(0)
+        except (OSError, StorageFailed):
             opened.close()
             raise
-        opened.seek(0)
         return opened
 
     def _spooled(self, stream: File[bytes]) -> IO[bytes]:
@@ -133,10 +136,35 @@ class StoredFile(LazyFile):
             spool.close()
             if not isinstance(error, Exception) or isinstance(error, StorageFailed):
                 raise
-            what = f"{type(error).__name__}: {error}"
-            raise StorageFailed.told(self.name, what) from error
+            raise self._broken_off(error) from error
         spool.seek(0)
         return spool
+
+    def read(self, *size: int) -> bytes:
+        """Return the next bytes. Raises StorageFailed."""
+        with self._telling():
+            found: bytes = self.file.read(*size)
+        return found
+
+    def seek(self, *place: int) -> int:
+        """Go to another place. Raises StorageFailed."""
+        with self._telling():
+            reached: int = self.file.seek(*place)
+        return reached
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell of what breaks off; who goes on reading has the file opened anew."""
+        try:
+            yield
+        except OSError as error:
+            with suppress(OSError):
+                self.close()
+            self._opened = None
+            raise self._broken_off(error) from error
+
+    def _broken_off(self, error: BaseException) -> StorageFailed:
+        return StorageFailed.told(self.name, f"{type(error).__name__}: {error}")
 
     def _check_whole(self, size: int) -> None:
         if size != self.size:

@@ -6,6 +6,7 @@ one transaction, and needs neither queue nor worker.
 """
 
 from upkeep.testing.assertions import assert_idempotent, assert_resumable
+from upkeep.testing.calls import call_inline
 from upkeep.testing.runs import run_inline, upload
 from upkeep.testing.throttles import assert_throttled, throttled
 
@@ -13,6 +14,7 @@ __all__ = [
     "assert_idempotent",
     "assert_resumable",
     "assert_throttled",
+    "call_inline",
     "run_inline",
     "throttled",
     "upload",

@@ -13,7 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.urls import (
     NoReverseMatch,
     Resolver404,
@@ -29,7 +29,7 @@ from upkeep.databases import home, storable
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
 from upkeep.tasks import registry
-from upkeep.web import csp
+from upkeep.web import csp, notices
 from upkeep.web.answers import NOT_FOUND, REFUSED, refuse, wants_json, wants_part
 from upkeep.web.sweeping import sweep_behind
 
@@ -95,6 +95,42 @@ def guarded(
 
         wrapped.guard = permissions  # type: ignore[attr-defined]
         return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def action(
+    *permissions: str, page: Callable[Concatenate[HttpRequest, P], str]
+) -> Callable[[View[P]], View[P]]:
+    """
+    Let nothing but a POST reach a view that does something.
+
+    Who comes to it by an address alone, such as behind a login, is led to its page,
+    whose address `page` returns, with the same permissions and none of the effects.
+    """
+
+    @guarded(*permissions)
+    def lead_back(
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponse:
+        url = page(request, *args, **kwargs)
+        notices.leave(
+            request, _("Nothing was done: press the button here if you still want it.")
+        )
+        return redirect(url)
+
+    def decorate(view: View[P]) -> View[P]:
+        do = guarded(*permissions, methods=["POST"])(view)
+
+        @wraps(do)
+        def either(
+            request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            is_for_a_program = wants_json(request) or wants_part(request)
+            is_astray = request.method in SAFE and not is_for_a_program
+            return (lead_back if is_astray else do)(request, *args, **kwargs)
+
+        return either  # type: ignore[return-value]
 
     return decorate
 
@@ -176,7 +212,8 @@ def may_see(request: HttpRequest, run: Run) -> bool:
 
 def look_up_run(pk: int, **more: Any) -> Run:
     """Return the run, whoever asks, and what `more` asks for. Raises Http404."""
-    runs = Run.objects.using(home()).filter(pk=pk).select_related("requested_by")
+    runs = Run.objects.using(home()).filter(pk=pk)
+    runs = runs.select_related("requested_by", "lease")
     run = runs.annotate(**more).first()
     if run is None:
         raise Http404(_("There is no run %(number)s.") % {"number": pk})

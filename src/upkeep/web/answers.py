@@ -11,7 +11,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from upkeep.runs.facts import facts
+from upkeep.runs.facts import facts, facts_of_stuck
+from upkeep.runs.leases import stuck
 from upkeep.runs.why import why
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 def run_in_full(run: Run) -> dict[str, Any]:
     """Return all there is to tell of a run, at the price of a query."""
-    return run_as_json(run) | {"why": why(run)}
+    return run_as_json(run) | {"why": why(run), "stuck": facts_of_stuck(stuck(run))}
 
 
 def url_of(run: Run) -> str:

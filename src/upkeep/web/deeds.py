@@ -159,7 +159,7 @@ def retry(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
             number,
         ) % {"number": f"{number:,}"}
         data = {"retried": number}
-        sentence = choice.with_rest(sentence, "retry")
+        sentence = choice.with_rest(sentence + _those_refused(choice), "retry")
         return Told(sentence=sentence, data=data, url=choice.url)
     (run,) = runs
     sentence = ngettext(
@@ -173,6 +173,18 @@ def retry(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:
         url=url_of(run),
         status=CREATED,
     )
+
+
+def _those_refused(choice: Choice) -> str:
+    """Say how many calls have an obstacle; an empty text for none."""
+    number = choice.letters.open().exclude(obstacle="").count()
+    if not number:
+        return ""
+    return " " + ngettext(
+        "%(number)s cannot be made again, and its page says why.",
+        "%(number)s cannot be made again, and their pages say why.",
+        number,
+    ) % {"number": f"{number:,}"}
 
 
 def discard(choice: Choice, form: HandlingForm, by: AbstractUser) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -13,11 +13,12 @@ from upkeep.databases import home
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.facts import facts_of_letter, label, payload_in_words
 from upkeep.runs.models import Run
-from upkeep.runs.tallies import in_words, open_in
+from upkeep.runs.tallies import an_open_one, in_words, open_in
 from upkeep.web import deeds, notices
 from upkeep.web.access import (
     HANDLE,
     SEE,
+    action,
     find_letter,
     guarded,
     may_see,
@@ -84,9 +85,7 @@ def _are_there_open_calls() -> bool:
 
 def runs_with_open_letters() -> Any:
     """Return the runs, the latest first."""
-    letters = DeadLetter.objects.using(home()).open().filter(run=OuterRef("pk"))
-    # One look at the index for each run: of `Exists` PostgreSQL makes a join with all.
-    one = Subquery(letters.order_by().values("pk")[:1])
+    one = an_open_one(OuterRef("pk"))
     runs = Run.objects.using(home()).filter(failed__gt=0).alias(an_open_letter=one)
     return runs.filter(an_open_letter__isnull=False).order_by("-pk")
 
@@ -132,25 +131,29 @@ def _all_as_json(
 # Those of a run
 
 
+def _page_of_run(request: HttpRequest, pk: int) -> str:
+    return shelf_of_run(request, pk).url()
+
+
 @guarded(SEE)
 def run_letters(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the dead letters of a run."""
     return _show(request, shelf_of_run(request, pk), Filter.of(request.GET))
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_run)
 def run_letters_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Have some dead letters of a run tried once more."""
     return _handle(request, shelf_of_run(request, pk), deeds.retry)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_run)
 def run_letters_discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Give some dead letters of a run up."""
     return _handle(request, shelf_of_run(request, pk), deeds.discard)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_run)
 def run_letters_assign(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that one sees to some dead letters of a run."""
     return _handle(request, shelf_of_run(request, pk), deeds.assign)
@@ -159,25 +162,29 @@ def run_letters_assign(request: HttpRequest, pk: int) -> HttpResponse:
 # Those of a function
 
 
+def _page_of_call(_request: HttpRequest, path: str) -> str:
+    return shelf_of_call(path).url()
+
+
 @guarded(SEE)
 def call_letters(request: HttpRequest, path: str) -> HttpResponse:
     """Show the calls of a function that failed."""
     return _show(request, shelf_of_call(path), Filter.of(request.GET))
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_call)
 def call_letters_retry(request: HttpRequest, path: str) -> HttpResponse:
     """Have some calls of a function made again."""
     return _handle(request, shelf_of_call(path), deeds.retry)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_call)
 def call_letters_discard(request: HttpRequest, path: str) -> HttpResponse:
     """Give some calls of a function up."""
     return _handle(request, shelf_of_call(path), deeds.discard)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_call)
 def call_letters_assign(request: HttpRequest, path: str) -> HttpResponse:
     """Say that one sees to some calls of a function."""
     return _handle(request, shelf_of_call(path), deeds.assign)
@@ -186,25 +193,29 @@ def call_letters_assign(request: HttpRequest, path: str) -> HttpResponse:
 # One
 
 
+def _page_of_letter(request: HttpRequest, pk: int) -> str:
+    return _url_of(find_letter(request, pk))
+
+
 @guarded(SEE)
 def letter(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what failed, why, and what has become of it."""
     return _show_one(request, find_letter(request, pk))
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_letter)
 def letter_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Have it tried once more."""
     return _handle_one(request, find_letter(request, pk), deeds.retry)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_letter)
 def letter_discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Give it up."""
     return _handle_one(request, find_letter(request, pk), deeds.discard)
 
 
-@guarded(SEE, HANDLE, methods=["POST"])
+@action(SEE, HANDLE, page=_page_of_letter)
 def letter_assign(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that one sees to it."""
     return _handle_one(request, find_letter(request, pk), deeds.assign)

@@ -8,10 +8,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from upkeep.databases import home
-from upkeep.exceptions import AlreadyActive, InvalidTransition, QueueRefused
+from upkeep.exceptions import (
+    AlreadyActive,
+    InvalidTransition,
+    QueueRefused,
+    TaskNotFound,
+)
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.facts import facts, facts_of_event, label, parameters_in_words
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import CANCEL, PAUSE, RESUME
 from upkeep.runs.places import place_in_words
 from upkeep.runs.progress import Progress
@@ -24,6 +30,7 @@ from upkeep.web import notices
 from upkeep.web.access import (
     SEE,
     STEER,
+    action,
     find_run,
     guarded,
     look_up_run,
@@ -56,27 +63,31 @@ LETTERS = 5
 TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
 
 
+def _page_of_run(request: HttpRequest, pk: int) -> str:
+    return url_of(find_run(request, pk))
+
+
 @guarded(SEE)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show where a run stands, why it does not move, and its story."""
     return _show(request, find_run(request, pk, **with_tally(pk)))
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand; it keeps its place."""
     found = find_run(request, pk)
     return _wish(request, found, found.pause)
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a run go on."""
     found = find_run(request, pk)
     return _wish(request, found, found.resume)
 
 
-@guarded(SEE, STEER, methods=["POST"])
+@action(SEE, STEER, page=_page_of_run)
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run after the item in hand, for good."""
     found = find_run(request, pk)
@@ -109,7 +120,7 @@ def _wish(request: HttpRequest, run: Run, grant: Callable[..., None]) -> HttpRes
     try:
         with moves_from(Source.PAGE):
             grant(by=user_of(request))
-    except (InvalidTransition, AlreadyActive, QueueRefused) as error:
+    except (InvalidTransition, AlreadyActive, QueueRefused, TaskNotFound) as error:
         run = find_run(request, run.pk, **with_tally(run.pk))
         return _show(request, run, status=CONFLICT, refusal=str(error))
     if wants_json(request) or wants_part(request):
@@ -128,15 +139,16 @@ def _show(
         error = {"error": refusal} if refusal else {}
         counts = {"dead_letters": tally.as_json}
         return data(run_in_full(run) | story | counts | error, status=status)
-    reason = why(run)
+    reason, lease = why(run), stuck(run)
     letters = _open_letters(run) if tally.open else []
     state = [
-        *(facts(run), reason, refusal, tally.as_json),
+        *(facts(run), reason, refusal, tally.as_json, lease and lease.stack),
         *([event.pk for event in events], [letter.pk for letter in letters]),
     ]
     context = _progress_context(run) | {
         "label": label(run),
         "why": reason,
+        "stuck": lease,
         "refusal": refusal,
         "events": events,
         "earlier": earlier,

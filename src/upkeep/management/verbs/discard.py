@@ -8,6 +8,7 @@ from upkeep.management.exits import Failed
 from upkeep.management.selection import add_selection, selected
 from upkeep.management.verbs.base import Verb, user_name
 from upkeep.runs.sources import Source, moves_from
+from upkeep.runs.words import counted
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -46,6 +47,4 @@ class DiscardLetters(Verb):
             number = letters.discard(reason, by=user_name())
         if not number:
             raise Failed("None of these dead letters is open, so none was given up.")
-        self.screen.say(
-            f"{number:,} dead letter{'' if number == 1 else 's'} discarded."
-        )
+        self.screen.say(f"{counted(number, 'dead letter')} discarded.")

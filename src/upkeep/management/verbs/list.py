@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from upkeep.conf import conf
 from upkeep.management.portrait import portrait
 from upkeep.management.verbs.base import Verb
+from upkeep.management.words import retrial
 from upkeep.runs.overview import overview
 from upkeep.runs.words import moment
 from upkeep.tasks import registry
@@ -56,4 +57,7 @@ def _rows() -> Iterator[Row]:
 
 
 def _in_words(last: Run | None) -> tuple[str, str]:
-    return ("–", "–") if last is None else (last.status, moment(last.created_at))
+    if last is None:
+        return "–", "–"
+    enqueued = ", ".join(filter(None, (moment(last.created_at), retrial(last))))
+    return last.status, enqueued

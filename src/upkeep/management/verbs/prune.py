@@ -13,6 +13,7 @@ from upkeep.dispatch.brokers import Broker, broker
 from upkeep.management.exits import Usage
 from upkeep.management.verbs.base import Verb
 from upkeep.runs.retention import Pruned, prune
+from upkeep.runs.words import counted
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -76,13 +77,17 @@ def _all_pruned(queue: Broker) -> int:
 def _sentence(pruned: Pruned, messages: int, *, dry_run: bool) -> str:
     deleted = "would be deleted" if dry_run else "deleted"
     said = (
-        f"{pruned.runs:,} runs {deleted}, with {pruned.events:,} events and "
-        f"{pruned.files:,} files; {messages:,} old messages {deleted}."
+        f"{counted(pruned.runs, 'run')} {deleted}, with "
+        f"{counted(pruned.events, 'event')} and {counted(pruned.files, 'file')}; "
+        f"{counted(messages, 'old message')} {deleted}."
     )
     if pruned.letters:
-        said += f" {pruned.letters:,} dead letters of calls {deleted}."
+        letters = counted(
+            pruned.letters, "dead letter of a call", "dead letters of calls"
+        )
+        said += f" {letters} {deleted}."
     if pruned.kept:
-        said += f" {pruned.kept:,} old runs stay: others refer to them."
+        said += f" {pruned.those_kept}"
     return said
 
 

@@ -15,7 +15,8 @@ from upkeep.management.exits import Stopped, Usage
 from upkeep.management.follower import Follower
 from upkeep.management.verbs.base import Verb, find_run
 from upkeep.runs.events import Event
-from upkeep.runs.facts import facts, label, parameters_in_words
+from upkeep.runs.facts import facts, facts_of_stuck, label, parameters_in_words
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import Run
 from upkeep.runs.places import shown_cursor
 from upkeep.runs.progress import Progress
@@ -63,7 +64,8 @@ class ShowStatus(Verb):
             self._follow(find_run(run))
         elif json:
             found = find_run(run)
-            self._write_json(facts(found) | {"why": why(found)})
+            told = {"why": why(found), "stuck": facts_of_stuck(stuck(found))}
+            self._write_json(facts(found) | told)
         else:
             self._show(find_run(run))
 
@@ -100,7 +102,8 @@ def _events(run: Run) -> QuerySet[Event]:
 
 def _row(run: Run) -> tuple[str, ...]:
     enqueued = moment(run.created_at)
-    return str(run.pk), label(run), run.status, enqueued, words.where(run)
+    where = ", ".join(filter(None, (words.where(run), words.retrial(run))))
+    return str(run.pk), label(run), run.status, enqueued, where
 
 
 def _story(run: Run) -> Pairs:
@@ -108,6 +111,7 @@ def _story(run: Run) -> Pairs:
     by = f" by {first.actor}" if first and first.actor else ""
     yield "run", str(run.pk)
     yield "task", label(run)
+    yield "retrial", words.retrial(run)
     yield "status", run.status
     yield "reason", run.reason
     yield "why", why(run)
@@ -130,6 +134,8 @@ def _queue(run: Run) -> Pairs:
     yield "worker", run.worker
     yield "lease until", moment(run.lease_until)
     yield "attempts", str(run.attempts)
+    lease = stuck(run)
+    yield "stands at", lease.stack if lease else ""
 
 
 def _body(run: Run) -> Pairs:

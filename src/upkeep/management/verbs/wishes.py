@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.db import DatabaseError
 
 from upkeep.databases import forget_lost_connection, home, is_passing
-from upkeep.exceptions import AlreadyActive, InvalidTransition
+from upkeep.exceptions import AlreadyActive, InvalidTransition, TaskNotFound
 from upkeep.management.exits import Failed, Refused
 from upkeep.management.troubles import passing
 from upkeep.management.verbs.base import Verb, find_run, user_name
@@ -50,7 +50,7 @@ class Wish(Verb):
             try:
                 with moves_from(Source.COMMAND):
                     getattr(run, self.name)(by=user_name(), reason=reason)
-            except (InvalidTransition, AlreadyActive) as error:
+            except (InvalidTransition, AlreadyActive, TaskNotFound) as error:
                 problems.append(error)
             except DatabaseError as error:
                 problems.append(self._passed_over(run, error))

@@ -10,6 +10,7 @@ from upkeep.dispatch.supervisor import Supervisor, worker_commands
 from upkeep.management.exits import Failed
 from upkeep.management.troubles import missing_tables_if_known
 from upkeep.management.verbs.base import Verb
+from upkeep.runs.words import counted
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -54,7 +55,7 @@ class StartWorker(Verb):
 
 
 def _started(count: int, queues: list[str]) -> str:
-    who = "1 worker" if count == 1 else f"{count} workers"
+    who = counted(count, "worker")
     what = ", ".join(queues) if queues else "all queues"
     return f"Starting {who} for {what}. Stop with Ctrl-C."
 

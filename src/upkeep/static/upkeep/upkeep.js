@@ -42,6 +42,7 @@
   document.addEventListener("htmx:afterSwap", function (event) {
     if (event.detail.requestConfig.verb !== "get") {
       exchanged = performance.now();
+      show("notice", false); // It told of what was before.
     }
   });
   document.addEventListener(
@@ -65,6 +66,45 @@
       form.removeAttribute("data-sent");
     });
   });
+
+  // One box chooses all of a page, or none; it is there only where this is.
+  function each(selector, act) {
+    Array.prototype.forEach.call(document.querySelectorAll(selector), act);
+  }
+
+  function boxes(whole) {
+    var name = whole.getAttribute("data-choose");
+    return Array.prototype.filter.call(whole.form.elements, function (box) {
+      return box.type === "checkbox" && box.name === name;
+    });
+  }
+
+  function isChosen(box) {
+    return box.checked;
+  }
+
+  function tell(whole) {
+    var all = boxes(whole);
+    whole.checked = all.every(isChosen);
+    whole.indeterminate = !whole.checked && all.some(isChosen);
+    whole.closest("label").hidden = !all.length;
+  }
+
+  function tellAll() {
+    each("[data-choose]", tell);
+  }
+
+  document.addEventListener("change", function (event) {
+    if (event.target.matches("[data-choose]")) {
+      boxes(event.target).forEach(function (box) {
+        box.checked = event.target.checked;
+      });
+    }
+    tellAll();
+  });
+  document.addEventListener("DOMContentLoaded", tellAll);
+  document.addEventListener("htmx:afterSettle", tellAll);
+  window.addEventListener("pageshow", tellAll); // A browser may bring choices back.
 
   // Who goes by keyboard keeps the place when the part around it is exchanged: on the
   // same link, else (htmx itself sees to what has an id) on the part as a whole.
