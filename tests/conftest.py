@@ -12,6 +12,7 @@ from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from tests import leftovers
+from tests.sweeping import still_pages
 
 BY_DESIGN = "by design"
 
@@ -22,6 +23,13 @@ settings.load_profile("upkeep")
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that the
 # suite starts with it; some of these are tested for what they do about it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_sweeps_unasked() -> Iterator[None]:
+    """Have a test find the runs and the queries of a page as it left them."""
+    with still_pages():
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

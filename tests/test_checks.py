@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.checks import CheckMessage, run_checks
+from django.core.checks import ERROR, INFO, CheckMessage, Tags, run_checks
 from django.core.files.storage import InMemoryStorage
 from django.db import connections
 from django.urls import include, path
 from pytest_django import Settings
 
 from tests.registering import registered
+from tests.testapp.engines import without_transactions
+from upkeep.checks import check_engines
 from upkeep.compat import DjangoTask
 from upkeep.conf import Conf, conf
 from upkeep.tasks import registry
@@ -41,6 +43,13 @@ def make(name: str, module: str = "tests.testapp.maintenance", **given: Any) -> 
     """Make a task class as if it stood in a module."""
     methods = {"collection": lambda self: [], "process": lambda self, item: None}
     return type(name, (Task,), {"__module__": module, **methods, **given})
+
+
+@pytest.fixture
+def on_mariadb() -> None:
+    """Skip what only MariaDB and MySQL have."""
+    if connections["default"].vendor != "mysql":
+        pytest.skip("by design: only MariaDB has tables without transactions")
 
 
 def test_nothing_is_wrong_with_the_suite() -> None:
@@ -281,6 +290,61 @@ class TestTasks:
         path = f"{TASKS_PACKAGE}.backends.{backend.lower()}.{backend}Backend"
         settings.TASKS = {"default": {"BACKEND": path}}
         assert "upkeep.W001" in ids()
+
+
+class TestDataElsewhere:
+    """Beside Upkeep's tables the promise is at least once, which is told."""
+
+    def test_is_told_of_an_atomic_task(self) -> None:
+        make("Far", database="warehouse")
+        (message,) = found()
+        assert (message.id, message.level) == ("upkeep.I001", INFO)
+        assert "testapp.Far works on the database 'warehouse'" in message.msg
+        assert "at least once" in str(message.hint)
+
+    @pytest.mark.parametrize(
+        "given",
+        [{}, {"database": "default"}, {"database": "warehouse", "atomic": False}],
+    )
+    def test_is_not_told_of_others(self, given: dict[str, Any]) -> None:
+        make("Near", **given)
+        assert not found()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestEngines:
+    """A table that no rollback reaches is an error, wherever there can be one."""
+
+    def found(self, databases: list[str] | None) -> list[CheckMessage]:
+        messages = run_checks(tags=[Tags.database], databases=databases)
+        return [each for each in messages if str(each.id).startswith("upkeep.")]
+
+    def test_are_right_in_the_suite(self) -> None:
+        assert not self.found(["default"])
+
+    def test_without_transactions_are_an_error(self, on_mariadb: None) -> None:
+        with without_transactions("upkeep_queue"):
+            (message,) = self.found(["default"])
+        assert (message.id, message.level) == ("upkeep.E015", ERROR)
+        assert message.msg.startswith("The table upkeep_queue is in MyISAM, ")
+        assert "ALTER TABLE upkeep_queue ENGINE = InnoDB" in str(message.hint)
+
+    def test_are_looked_at_only_with_their_database(self, on_mariadb: None) -> None:
+        with without_transactions("upkeep_queue"):
+            assert not self.found(None)
+            assert not check_engines(None, databases=["replica"])
+
+    def test_in_which_tables_would_be_made_are_an_error(
+        self, on_mariadb: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = connections["default"]
+        monkeypatch.setattr(home.features, "supports_transactions", False)
+        assert not self.found(["default"])
+        monkeypatch.setattr(home.introspection, "table_names", list)
+        (message,) = self.found(["default"])
+        assert message.id == "upkeep.E015"
+        assert "DATABASES['default'] would make upkeep_" in message.msg
+        assert "SET default_storage_engine = InnoDB" in str(message.hint)
 
 
 class TestTime:

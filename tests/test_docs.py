@@ -545,7 +545,7 @@ def test_what_a_setting_must_be_is_there_with_the_check_that_says_so() -> None:
 
 
 def test_every_system_check_is_there() -> None:
-    known = set(re.findall(r"upkeep\.[EW]\d+", inspect.getsource(checks)))
+    known = set(re.findall(r"upkeep\.[EIW]\d+", inspect.getsource(checks)))
     assert {each.strip("`") for each in table("id")} == known
 
 

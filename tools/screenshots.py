@@ -12,6 +12,7 @@ import django
 from django.core.management import call_command
 
 from tests.servers import sqlite
+from tests.sweeping import still_pages
 from tools import servers
 
 FOLDER = Path("build/screenshots")
@@ -53,7 +54,7 @@ def served() -> Iterator[str]:
     from tests.browser.browsing import SETTINGS  # noqa: PLC0415
 
     thread = LiveServerThread("127.0.0.1", StaticFilesHandler)
-    with override_settings(ALLOWED_HOSTS=["127.0.0.1"], **SETTINGS):
+    with override_settings(ALLOWED_HOSTS=["127.0.0.1"], **SETTINGS), still_pages():
         thread.daemon = True
         thread.start()
         thread.is_ready.wait()

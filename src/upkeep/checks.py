@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls import NoReverseMatch, reverse
@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from upkeep.compat import DummyBackend, InvalidTaskBackend, task_backends
 from upkeep.conf import Conf
-from upkeep.databases import home
+from upkeep.databases import home, tables_without_transactions
 from upkeep.dispatch import messages
 from upkeep.exceptions import QueueRefused
 from upkeep.tasks import registry, uploads
@@ -228,6 +228,7 @@ def check_tasks(
         *_unusable_methods(),
         *_refused_queues(),
         *_backends_that_cannot_wait(),
+        *_data_elsewhere(),
     ]
 
 
@@ -292,6 +293,21 @@ def _backends_that_cannot_wait() -> Iterator[CheckMessage]:
             )
 
 
+def _data_elsewhere() -> Iterator[CheckMessage]:
+    for task in registry.tasks():
+        if task.atomic and task.database not in (None, home()):
+            yield Info(
+                f"{task.label()} works on the database {task.database!r}, and its "
+                f"place is saved in {home()!r}: after a crash a chunk of items may be "
+                "worked on again.",
+                hint=(
+                    "Each item is worked on at least once. See that a second time "
+                    "does no harm, or keep Upkeep's tables in that database."
+                ),
+                id="upkeep.I001",
+            )
+
+
 @register("upkeep")
 def check_time(
     app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
@@ -323,6 +339,46 @@ def check_time(
             )
         )
     return found
+
+
+@register(Tags.database)
+def check_engines(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django passes it
+    databases: Collection[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Check that Upkeep's tables are where a rollback reaches them."""
+    if home() not in (databases or ()) or connections[home()].vendor != "mysql":
+        return []
+    models = apps.get_app_config("upkeep").get_models()
+    tables = {model._meta.db_table for model in models}
+    return [*_made_without_transactions(tables), *_to_be_made_so(tables)]
+
+
+def _made_without_transactions(tables: set[str]) -> Iterator[CheckMessage]:
+    for table, engine in tables_without_transactions(home(), tables).items():
+        yield Error(
+            f"The table {table} is in {engine}, which has no transactions: items would "
+            "be done twice, or not at all.",
+            hint=f"Stop the workers, and say: ALTER TABLE {table} ENGINE = InnoDB",
+            id="upkeep.E015",
+        )
+
+
+def _to_be_made_so(tables: set[str]) -> Iterator[CheckMessage]:
+    connection = connections[home()]
+    if connection.features.supports_transactions:
+        return
+    if missing := sorted(tables.difference(connection.introspection.table_names())):
+        yield Error(
+            f"DATABASES[{home()!r}] would make {missing[0]} in MyISAM, which has no "
+            "transactions: items would be done twice, or not at all.",
+            hint=(
+                "Let its OPTIONS say: "
+                "'init_command': 'SET default_storage_engine = InnoDB'."
+            ),
+            id="upkeep.E015",
+        )
 
 
 @register("upkeep")

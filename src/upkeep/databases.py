@@ -6,7 +6,7 @@ import hashlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -176,6 +176,27 @@ def _immediate(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         connection.transaction_mode = mode  # type: ignore[attr-defined]
+
+
+# Storage engines
+
+
+def tables_without_transactions(alias: str, tables: Iterable[str]) -> dict[str, str]:
+    """Return those of the tables that no rollback reaches, each with its engine."""
+    names = sorted(tables)
+    if connections[alias].vendor != "mysql" or not names:
+        return {}  # All other databases keep all tables in the same way.
+    places = ", ".join(["%s"] * len(names))
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT t.table_name, t.engine"  # noqa: S608 - places are all "%s"
+            " FROM information_schema.tables t"
+            " JOIN information_schema.engines e ON e.engine = t.engine"
+            " WHERE t.table_schema = DATABASE() AND e.transactions <> 'YES'"
+            f" AND t.table_name IN ({places})",
+            names,
+        )
+        return dict(cursor.fetchall())
 
 
 # Eviction

@@ -70,14 +70,7 @@ def sweep(*, prune: bool = True) -> Swept:
     `prune` deletes old messages of ours as well, which costs the reading of them all,
     files that no run knows, and some of the runs past their retention.
     """
-    runs = Run.objects.using(home())
-    swept = Swept()
-    for run in runs.abandoned():
-        swept.taken_over += _guarded(_take_over, run)
-    for run in runs.unheard():
-        swept.sent_again += _guarded(_send_again, run)
-    for letter in calls.due():
-        swept.calls += _guarded(calls.look_after, letter)
+    swept = rescue()
     # Only now: a hook that takes its time must not keep the runs waiting.
     swept.announced = _guarded(_announce, "the moves that were not announced")
     for alias in task_backends.settings if prune else ():
@@ -86,6 +79,24 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.files = _guarded(_sweep_files, "the storage of files")
         swept.runs = _guarded(_prune_runs, "the runs past their retention")
         _guarded(_forget_causes, "the causes of dead letters")
+    return swept
+
+
+def rescue() -> Swept:
+    """
+    Look once for runs and calls that nobody advances: all of a sweep that is urgent.
+
+    That is three queries by an index where there are none. What others owe is not told
+    here, for hooks may take their time.
+    """
+    runs = Run.objects.using(home())
+    swept = Swept()
+    for run in runs.abandoned():
+        swept.taken_over += _guarded(_take_over, run)
+    for run in runs.unheard():
+        swept.sent_again += _guarded(_send_again, run)
+    for letter in calls.due():
+        swept.calls += _guarded(calls.look_after, letter)
     return swept
 
 

@@ -22,6 +22,7 @@ from upkeep.exceptions import (
     TransactionEnded,
     WorkerLost,
 )
+from upkeep.execution import engines
 from upkeep.execution.announcements import announce, announce_what_is_left_of
 from upkeep.execution.chunks import Chunk, Walker
 from upkeep.execution.claim import Claim
@@ -252,12 +253,20 @@ class Executor:
                 self._retry_letters()
             self.walker = Walker(self)
             if self.run.total is None and self.run.cursor is None:
-                self.run.total = self.task.count()
-                self.run.unit = self.collection.unit
-                self.claim.write(total=self.run.total, unit=self.run.unit)
+                self._note_beginning()
         if not self.to_the_end:
             self.interruption.limit_to(self.task.time_budget or conf.TIME_BUDGET)
         self.is_prepared = True
+
+    def _note_beginning(self) -> None:
+        """Write what is known once the collection is: its size, and what to beware."""
+        self.run.total = self.task.count()
+        self.run.unit = self.collection.unit
+        warnings = engines.warnings(self.task, self.collection, self.alias)
+        self.claim.write(*warnings, total=self.run.total, unit=self.run.unit)
+        self.run.logged += len(warnings)
+        for warning in warnings:
+            logger.warning("%s: %s", self.run, warning)
 
     def _retry_letters(self) -> None:
         """Walk dead letters instead of what they come from; none ends the run."""

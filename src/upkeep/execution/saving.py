@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.models import Model
 
 from upkeep.exceptions import Conflict, InvalidCollection, InvalidResult, Skip
+from upkeep.execution import engines
 from upkeep.execution.creating import Creator
 from upkeep.execution.updates import Updates, refuse_followers
 from upkeep.execution.updates.changes import alike
@@ -48,10 +49,13 @@ class Saver:
             self.records = self._records(task, collection).records
             if task.deletes:
                 refuse_followers(self.records.model)
+            name = "updates" if task.updates else "deletes"
+            engines.refuse(self.records.model, f"{type(task).__name__}.{name}", alias)
             self.updates = Updates(self.records.model, task.updates, alias)
             collection.records = self.updates.reading(self.records)  # type: ignore[attr-defined]  # as _records() has seen
         if task.creates is not None:
             declared = Creates.of(task.creates)
+            engines.refuse(declared.model, f"{type(task).__name__}.creates", alias)
             self.creator = Creator(declared, alias, at_once=task.batch_size)
         self.process = self._taking_from(task.process)
 

@@ -31,6 +31,7 @@ from upkeep.runs.models import Run
 from upkeep.tasks import registry
 from upkeep.web import csp, notices
 from upkeep.web.answers import NOT_FOUND, REFUSED, refuse, wants_json, wants_part
+from upkeep.web.sweeping import sweep_behind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -56,7 +57,8 @@ def guarded(
     Let in who is logged in and has the permissions; every view of ours wears this.
 
     Who is not logged in is sent to do so from a page, and refused by all else. Without
-    permissions the view itself decides, by what it raises.
+    permissions the view itself decides, by what it raises. Who was let in has the runs
+    looked after.
     """
 
     def decorate(view: View[P]) -> View[P]:
@@ -66,7 +68,9 @@ def guarded(
         ) -> HttpResponse:
             for permission in permissions:
                 require(request, permission)
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+            sweep_behind(response)
+            return response
 
         @wraps(view)
         def wrapped(
