@@ -268,6 +268,10 @@ def open_traceback(page: Page) -> None:
     page.get_by_text("Traceback", exact=True).click()
 
 
+def open_stack(page: Page) -> None:
+    page.get_by_text("Stack", exact=True).click()
+
+
 def long_log() -> str:
     run = run_in(Status.RUNNING)
     for n in range(1, 121):
@@ -495,6 +499,26 @@ def worker_not_heard() -> str:
     return page_of(run)
 
 
+STACK = """\
+  File "/srv/shop/maintenance.py", line 214, in process
+    price = supplier.price_of(article.number, currency=article.currency, at=self.day)
+  File "/srv/shop/suppliers.py", line 71, in price_of
+    answer = self.connection.getresponse()
+"""
+
+
+def stuck() -> str:
+    run = run_in(Status.RUNNING)
+    Lease.objects.filter(run=run).update(
+        until=ago(seconds=-200),
+        item="shop.Article 31871",
+        item_since=ago(minutes=12),
+        place="maintenance.py:214, in process",
+        stack=STACK,
+    )
+    return page_of(run)
+
+
 def wish_too_late(page: Page) -> None:
     """Press Pause when the run has just come to its end, and no poll has told it."""
     page.locator("#live").evaluate("part => part.removeAttribute('data-live')")
@@ -592,6 +616,8 @@ STATES = [
     State(name="run-no_worker", make=no_worker),
     State(name="run-no_worker_ever", make=no_worker_ever),
     State(name="run-worker_not_heard", make=worker_not_heard),
+    State(name="run-stuck", make=stuck),
+    State(name="run-stuck_stack", make=stuck, act=open_stack),
     State(
         name="run-refused", make=run_page(Status.RUNNING), act=wish_too_late, status=409
     ),
