@@ -134,6 +134,24 @@ class TestSupervisorItself:
         one.process.kill()
         wait_for(lambda: not one.alive())
 
+    @pytest.mark.skipif(
+        sys.platform != "linux",
+        reason="by design: only Linux tells a process that its parent died",
+    )
+    def test_is_mourned_once(self, supervise: Callable[[str], Supervised]) -> None:
+        """It has threads, and the kernel tells its children of the death of each."""
+        for _ in range(5):
+            one = supervise(STUBBORN)
+            one.process.kill()
+            one.process.wait()
+            wait_for(lambda: one.told() == 2)  # noqa: B023 - called here
+            sleep(0.1)  # Nothing more shall come in this time.
+            assert one.told() == 2
+            assert len(one.alive()) == 2
+            one.end()
+            for path in one.folder.iterdir():
+                path.unlink()
+
 
 class TestRestart:
     def test_follows_on_a_death_and_leaves_the_others_alone(

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import django
 from django.core.management import execute_from_command_line
@@ -31,13 +32,26 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent dies; only Linux can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # It may have died before it came to that.
+    """Be told to stop when the parent dies; only on Linux does anybody tell."""
     parent = os.environ.get(PARENT)
+    if sys.platform == "linux":
+        signal.signal(signal.SIGUSR2, _stop_when_orphaned)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR2)
+    # It may have died before it came to that.
     if parent and int(parent) != os.getppid():
         sys.exit("The supervisor of this worker is gone.")
+
+
+def _stop_when_orphaned(number: int, frame: FrameType | None) -> None:
+    """
+    Say SIGTERM, once: to a worker a second one says that it is to stop at once.
+
+    The kernel tells of each thread of the parent that dies, behind the last of which we
+    have another parent.
+    """
+    if str(os.getppid()) != os.environ.get(PARENT):
+        signal.signal(number, signal.SIG_IGN)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def tell_of_runs() -> None:
