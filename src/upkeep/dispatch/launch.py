@@ -42,7 +42,7 @@ def end_with_parent() -> None:
         sys.exit("The supervisor of this worker is gone.")
 
 
-def _stop_when_orphaned(number: int, frame: FrameType | None) -> None:
+def _stop_when_orphaned(number: int, _frame: FrameType | None) -> None:
     """
     Say SIGTERM, once: to a worker a second one says that it is to stop at once.
 
