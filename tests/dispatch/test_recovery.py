@@ -269,6 +269,16 @@ class TestTrouble:
             sweep()
         assert f"The sweep could not help {run}" in caplog.text
         assert "no answer" in caplog.text
+        assert "Traceback" in caplog.text
+
+    def test_is_told_in_a_line_where_it_passes(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        overdue(Numbers.enqueue())
+        with down(OperationalError("database is locked")):
+            sweep()
+        assert "database is locked" in caplog.text
+        assert "Traceback" not in caplog.text
 
 
 @pytest.mark.django_db

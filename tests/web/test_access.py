@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import settings as suite
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import override_script_prefix
@@ -600,3 +602,35 @@ class TestMethods:
     def test_head_is_answered_without_a_body(self, run: Run, call: Call) -> None:
         answer = visitor(SEE).head(address(call.name, run))
         assert (answer.status_code, answer.content) == (200, b"")
+
+
+class TestDatabaseThatIsBusy:
+    @pytest.fixture
+    def visitor(self) -> Client:
+        return visitor(SEE, STEER)
+
+    @pytest.mark.parametrize("headers", KINDS.values(), ids=KINDS)
+    def test_is_told_of_in_a_sentence(
+        self,
+        visitor: Client,
+        run: Run,
+        headers: dict[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.answer(monkeypatch, OperationalError(1205, "Lock wait timeout exceeded"))
+        answer = visitor.post(address("run-pause", run), headers=headers)
+        assert answer.status_code == 503
+        assert b"The database is locked" in answer.content
+        is_told = b"an item of a run may hold it" in answer.content
+        assert is_told == (connection.vendor == "sqlite")
+
+    def test_is_not_blamed_for_an_error_of_ours(
+        self, visitor: Client, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.answer(monkeypatch, ProgrammingError("no such column"))
+        with pytest.raises(ProgrammingError):
+            visitor.post(address("run-pause", run))
+
+    def answer(self, monkeypatch: pytest.MonkeyPatch, error: DatabaseError) -> None:
+        """Let the database answer by an error whoever wants a run to pause."""
+        monkeypatch.setattr(Run, "pause", mock.Mock(side_effect=error))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import F, Q
 
 from upkeep.compat import task_backends
@@ -104,6 +104,9 @@ def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
     """Mend one thing; what is wrong with it must not keep the others waiting."""
     try:
         return mend(subject)
+    except OperationalError as error:  # A lock, a restart: the next sweep comes soon.
+        logger.warning("The sweep could not help %s: %s", subject, error)
+        return 0
     except Exception:  # Whatever the queue of one run may raise when it is down.
         logger.exception("The sweep could not help %s", subject)
         return 0

@@ -45,6 +45,7 @@ from upkeep.execution.settlement import Settlement, keep
 from upkeep.execution.throttling import Throttling
 from upkeep.runs.retried_letters import RetriedLetters
 from upkeep.runs.status import Status
+from upkeep.runs.words import counted
 from upkeep.tasks.base import Job, Task
 from upkeep.tasks.masks import mask_value, secrets_in
 from upkeep.tasks.policies import Discard, rules_of, rules_without_end
@@ -200,7 +201,9 @@ class Executor:
         self._accept(chunk)
         if chunk.is_last:
             self.claim.end(Status.SUCCEEDED)
-            logger.info("%s succeeded: %s items done.", self.run, self.run.done)
+            logger.info(
+                "%s succeeded: %s done.", self.run, counted(self.run.done, "item")
+            )
             self._announce()
         elif not chunk.failure:
             self._breathe(chunk, spent)
@@ -599,7 +602,7 @@ class Executor:
             run=self.run,
             handled=False,
             item=self.run.error_at,
-            sentence=f"{self.run} errored, {self.run.done} items done. {reason}",
+            sentence=f"{self.run} errored, {counted(self.run.done, 'item')} done. {reason}",
             secrets=self.secrets,
         )
         self._announce(error)

@@ -10,6 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 from upkeep.compat import task_backends
 from upkeep.databases import forget_lost_connection, home, is_passing
 from upkeep.dispatch.brokers import broker
+from upkeep.runs.why import has_one_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def missing_tables() -> str:
 def refusal(error: DatabaseError) -> str:
     """Say why a command found no answer; an empty text where only the error can."""
     if is_passing(error):
-        return f"{passing(error)}. Try again."
+        return f"{passing(error)}. Try again.{who_may_lock(error)}"
     return missing_tables()
 
 
@@ -37,6 +38,16 @@ def passing(error: DatabaseError) -> str:
     """Say what an error that passes tells of the database, as a clause."""
     is_locked = "lock" in str(error).lower()
     return f"The database {'is locked' if is_locked else 'does not answer'}"
+
+
+def who_may_lock(error: DatabaseError) -> str:
+    """Say where to look if SQLite stays locked, behind a sentence; else nothing."""
+    if "lock" not in str(error).lower() or not has_one_writer():
+        return ""
+    return (
+        " If it stays locked, an item of a run may hold it: the log of the workers "
+        "says which, and what process to kill."
+    )
 
 
 def missing_tables_if_known() -> str:

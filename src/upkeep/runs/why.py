@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
 from django.db.models import Count, F, OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -138,10 +139,7 @@ def _why_held(run: Run) -> str:
     checkpoint = (run.lease_until or now) - conf.LEASE
     heard = max(filter(None, (run.lease_until, around["beat"])), default=now)
     if heard < now:
-        return _(
-            "Its worker has not been heard of for %(duration)s. Another one goes on "
-            "with it within some seconds, if one is there."
-        ) % {"duration": rough_duration(now - (heard - conf.LEASE))}
+        return _why_silent(run, now - (heard - conf.LEASE))
     if run.throttled_by and run.status == Status.RUNNING:
         return f"{_throttled(run)} " + _("Its worker looks again by itself.")
     if around["item_since"] and around["beat"] == heard and heard != run.lease_until:
@@ -153,6 +151,32 @@ def _why_held(run: Run) -> str:
     if run.status != Status.RUNNING:
         return _("Its worker finishes the item in hand.")
     return ""
+
+
+def _why_silent(run: Run, since: timedelta) -> str:
+    told = {"worker": run.worker, "duration": rough_duration(since)}
+    if not has_one_writer():
+        return (
+            _(
+                "Its worker has not been heard of for %(duration)s. Another one goes "
+                "on with it within some seconds, if one is there."
+            )
+            % told
+        )
+    return (
+        _(
+            "Its worker %(worker)s has not been heard of for %(duration)s. If it is "
+            "dead, another one goes on within some seconds, if one is there. If it "
+            "lives, an item holds SQLite's only write lock, and its log says which: "
+            "kill that process if it never ends."
+        )
+        % told
+    )
+
+
+def has_one_writer() -> bool:
+    """Tell whether a worker in a chunk keeps all others from writing."""
+    return connections[home()].vendor == "sqlite"
 
 
 def _why_stuck(run: Run, around: Mapping[str, Any]) -> str:

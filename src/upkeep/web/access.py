@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, resolve_url
 from django.urls import (
@@ -25,12 +26,13 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
-from upkeep.databases import home, storable
+from upkeep.databases import home, is_passing, storable
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.models import Run
+from upkeep.runs.why import has_one_writer
 from upkeep.tasks import registry
 from upkeep.web import csp, notices
-from upkeep.web.answers import NOT_FOUND, REFUSED, refuse, wants_json, wants_part
+from upkeep.web.answers import AWAY, NOT_FOUND, REFUSED, refuse, wants_json, wants_part
 from upkeep.web.sweeping import sweep_behind
 
 if TYPE_CHECKING:
@@ -82,12 +84,8 @@ def guarded(
                     or _login(request)
                     or permitted(request, *args, **kwargs)
                 )
-            except PermissionDenied as error:
-                response = refuse(request, REFUSED, str(error))
-            except Run.DoesNotExist:  # It was deleted a moment ago.
-                response = refuse(request, NOT_FOUND, _("The run is gone."))
-            except Http404 as error:
-                response = refuse(request, NOT_FOUND, str(error))
+            except REFUSALS as error:
+                response = _refused(request, error)
             csp.protect(response)
             add_never_cache_headers(response)
             patch_vary_headers(response, ["Accept", "HX-Request"])
@@ -97,6 +95,31 @@ def guarded(
         return wrapped  # type: ignore[return-value]
 
     return decorate
+
+
+REFUSALS = (PermissionDenied, Run.DoesNotExist, Http404, DatabaseError)
+
+
+def _refused(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Say no, and why. Raises the error where nobody who looks is to blame."""
+    if isinstance(error, PermissionDenied):
+        return refuse(request, REFUSED, str(error))
+    if isinstance(error, Run.DoesNotExist):  # It was deleted a moment ago.
+        return refuse(request, NOT_FOUND, _("The run is gone."))
+    if isinstance(error, Http404):
+        return refuse(request, NOT_FOUND, str(error))
+    if is_passing(error):
+        return refuse(request, AWAY, _why_away())
+    raise error
+
+
+def _why_away() -> str:
+    if has_one_writer():
+        return _(
+            "The database is locked. Try again; if it stays so, an item of a run may "
+            "hold it: the log of the workers says which, and what process to kill."
+        )
+    return _("The database is locked, or does not answer. Try again in a moment.")
 
 
 def action(

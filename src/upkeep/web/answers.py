@@ -29,6 +29,7 @@ NOT_FOUND = 404
 CONFLICT = 409
 UNSUPPORTED = 415
 INVALID = 422
+AWAY = 503
 
 HTML = "text/html"
 JSON = "application/json"

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from upkeep.databases import forget_lost_connection, home, is_passing
 from upkeep.exceptions import AlreadyActive, InvalidTransition, TaskNotFound
 from upkeep.management.exits import Failed, Refused
-from upkeep.management.troubles import passing
+from upkeep.management.troubles import passing, who_may_lock
 from upkeep.management.verbs.base import Verb, find_run, user_name
 from upkeep.management.words import name
 from upkeep.runs.sources import Source, moves_from
@@ -65,7 +65,7 @@ class Wish(Verb):
         forget_lost_connection(home())
         return Failed(
             f"{passing(error)}, so run {run.pk} was not {self.granted}. "
-            f"Try again: manage.py upkeep {self.name} {run.pk}"
+            f"Try again: manage.py upkeep {self.name} {run.pk}{who_may_lock(error)}"
         )
 
 
