@@ -158,7 +158,8 @@ class TestGet:
             registry.get("testapp.ContUp")
         assert str(caught.value) == (
             "There is no task 'testapp.ContUp'. Did you mean testapp.CountUp? "
-            "Tasks live in <app>/maintenance.py of an installed app."
+            "Tasks live in <app>/maintenance.py of an installed app; a process knows "
+            "those that were there when it was started."
         )
 
     def test_names_none_where_none_is_near(self) -> None:

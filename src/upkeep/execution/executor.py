@@ -597,12 +597,13 @@ class Executor:
             Status.ERRORED, reason=reason, error_at=place, item_attempts=0, **story
         )
         self.log_lines.clear()
+        done = counted(self.run.done, "item")
         report(
             error,
             run=self.run,
             handled=False,
             item=self.run.error_at,
-            sentence=f"{self.run} errored, {counted(self.run.done, 'item')} done. {reason}",
+            sentence=f"{self.run} errored, {done} done. {reason}",
             secrets=self.secrets,
         )
         self._announce(error)

@@ -108,7 +108,8 @@ def get(label: str) -> type[Task]:
         return task
     raise TaskNotFound(
         f"There is no task {label!r}. {_nearest(label)}"
-        f"Tasks live in <app>/{conf.TASKS_MODULE}.py of an installed app."
+        f"Tasks live in <app>/{conf.TASKS_MODULE}.py of an installed app; a process "
+        "knows those that were there when it was started."
     )
 
 
