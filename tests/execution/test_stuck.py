@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -104,6 +105,11 @@ class Hands:
     def look(self, begun: float = 0.0) -> Stuck | None:
         return self.lookout.look(begun)
 
+    def look_and_tell(self) -> None:
+        found = self.look()
+        if found and self.lookout.is_news(found):
+            self.lookout.report(found)
+
 
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
@@ -140,8 +146,7 @@ class TestLookout:
     ) -> None:
         for _second in range(50):
             hands.clock.sleep(1)
-            if found := hands.look():
-                hands.lookout.tell(found)
+            hands.look_and_tell()
         lasted = [sentence.split()[7] for sentence, _context in reporter.told]
         assert lasted == ["1", "4", "16"]
 
@@ -151,8 +156,7 @@ class TestLookout:
         for hands.number in range(3):
             hands.look()
             hands.clock.sleep(1)
-            if found := hands.look():
-                hands.lookout.tell(found)
+            hands.look_and_tell()
         items = [context["item"] for _sentence, context in reporter.told]
         assert items == ["item 1", "item 2", "item 3"]
 
@@ -329,3 +333,56 @@ def test_where_no_frame_is_the_task_s_own_the_engine_s_last_is_shown() -> None:
         [("/a.py", 1, "main", ""), (stuck.__file__, 2, "look", "")]
     )
     assert [frame.name for frame in behind_engine(frames)] == ["look"]
+
+
+def test_a_reporter_that_takes_its_time_costs_no_lease(
+    known: Known, settings: Settings
+) -> None:
+    """Where nothing is undone, another worker would do the item once more."""
+    over = threading.Event()
+    told: list[str] = []
+    abandoned: list[int] = []
+
+    def reporter(error: BaseException, **context: Any) -> None:
+        told.append(str(error))
+        over.wait(10)
+
+    settings.UPKEEP |= {"ERROR_REPORTER": reporter}
+
+    @known
+    class Trial(Task):
+        atomic = False
+
+        def collection(self) -> Any:
+            return [1]
+
+        def process(self, number: int) -> None:
+            for _time in range(15):
+                time.sleep(0.1)
+                abandoned.append(Run.objects.abandoned().count())
+            over.set()
+
+    assert Trial.run_now().status == Status.SUCCEEDED
+    assert len(told) == 1
+    assert sum(abandoned) == 0
+
+
+def test_an_item_that_ended_as_one_looked_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in hand then is another one, and has not been for long."""
+    executor = Executor(Claim(run_in(Status.RUNNING)), Interruption(), to_the_end=True)
+    pacemaker = Pacemaker(executor)
+
+    def end_of_chunk() -> tuple[int, str]:
+        pacemaker._watch = None
+        return 0, "the next item"
+
+    with pacemaker.watching():
+        watch = pacemaker._watch
+        assert watch is not None
+        long_since = replace(watch, begun=watch.begun - 60)
+        pacemaker._watch = long_since
+        assert pacemaker._look(long_since)
+        monkeypatch.setattr(executor, "in_hand", end_of_chunk)
+        assert pacemaker._look(long_since) is None
