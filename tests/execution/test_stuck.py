@@ -135,11 +135,28 @@ class TestLookout:
     def test_the_first_of_a_chunk_lasts_since_that_began(self, hands: Hands) -> None:
         hands.clock.sleep(10)
         hands.look(9.5)
-        hands.number = 1
         hands.clock.sleep(10)
         found = hands.look(19.5)
         assert found is not None
         assert found.lasts == timedelta(seconds=0.5)
+
+    def test_one_further_on_does_not_last_since_then(self, hands: Hands) -> None:
+        """The items before it took that time, however quick each of them was."""
+        hands.clock.sleep(10)
+        hands.number = 5_000
+        assert hands.look(1.0) is None
+
+    def test_the_end_of_a_long_stack_is_told(
+        self, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There the worker stands; what is in the middle may be left out."""
+        frames = [(f"/a/{n}.py", n, "walk" * 100, "") for n in range(100)]
+        stack = traceback.StackSummary.from_list(frames)
+        monkeypatch.setattr(stuck, "behind_engine", lambda found: stack)
+        hands.clock.sleep(10)
+        found = hands.look()
+        assert found is not None
+        assert found.stack.endswith(", line 99, in " + "walk" * 100 + "\n")
 
     def test_it_is_told_each_time_it_lasts_four_times_as_long(
         self, hands: Hands, reporter: Reporter

@@ -68,8 +68,8 @@ class Lookout:
         """Remember since when a step is in hand: at the least, since it was seen."""
         if step == self._step:
             return
-        is_begun_now = step[0] != self._step[0]
-        self._since = step[0] if is_begun_now else monotonic()
+        begun, number = step
+        self._since = monotonic() if number else begun  # The first one came with it.
         self._step, self._tell_after = step, timedelta(0)
 
     def _portrait(self, item: str, lasts: timedelta) -> Stuck:
