@@ -21,6 +21,7 @@ from tests.testapp.clock import Clock
 from tests.testapp.models import Item
 from upkeep import Batches, Job, Task, parameter, throttle
 from upkeep.execution import stuck
+from upkeep.execution.chunks import Block, Chunk, Walker
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
 from upkeep.execution.interruption import Interruption
@@ -29,6 +30,7 @@ from upkeep.execution.stuck import Lookout, Stuck, behind_engine
 from upkeep.forms import CSVField
 from upkeep.models import Lease, Run
 from upkeep.runs.status import Status
+from upkeep.tasks.collections.base import Page
 
 Known = Callable[[Any], Any]
 
@@ -403,3 +405,24 @@ def test_an_item_that_ended_as_one_looked_is_not_told_of(
         assert pacemaker._look(long_since)
         monkeypatch.setattr(executor, "in_hand", end_of_chunk)
         assert pacemaker._look(long_since) is None
+
+
+class Busy(Block):
+    """A block whose worker counts on, whenever another thread has looked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name == "done":
+            self.done = found + 1
+        return found
+
+
+def test_one_looks_at_a_worker_that_counts_on() -> None:
+    executor = Executor(Claim(run_in(Status.RUNNING)), Interruption(), to_the_end=True)
+    executor.task = Task()
+    walker = Walker.__new__(Walker)
+    walker.run, walker.task, walker.chunk = executor.run, executor.task, Chunk(None)
+    page: Page[int] = Page(items=[7, 8], last=True, cursor_after=lambda n: {})
+    walker.block = Busy(page, start=0, lines=0, begun=0.0, done=1)
+    assert walker.in_hand() == (1, "item 2")
+    assert walker.in_hand() == (0, "")

@@ -480,10 +480,13 @@ class Walker:
         Asked from another thread, while it works.
         """
         block, reached = self.block, self.chunk.items
-        if block is None or block.is_complete or block.is_spent:
+        if block is None or block.is_complete:
             return reached, ""
-        name = self._name_at(block.page, block.start + block.done, block.done)
-        return reached + block.done, name
+        done = block.done  # Once, for it is counted on meanwhile.
+        place = block.start + done
+        if place >= len(block.page.items):
+            return reached, ""
+        return reached + done, self._name_at(block.page, place, done)
 
     def _name_at(self, page: Page[Any], index: int, ahead: int) -> str:
         if page.names:
