@@ -268,7 +268,7 @@ class TestRefused:
         run = trial.run_now()
         assert run.status == Status.ERRORED
         assert run.error_at.startswith("testapp.Item")
-        assert "is not among the task's updates" in run.error_message
+        assert "by which its row is found" in run.error_message
 
     def test_a_change_of_one_record_among_others_ends_the_run_there(
         self, trial: Any
