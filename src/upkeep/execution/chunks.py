@@ -104,7 +104,8 @@ class Block:
 
     def sheets(self) -> list[Sheet]:
         """Return what the records of its items were, by their places in it."""
-        return [each.part(self.start, self.done) for each in self.remembered]
+        parts = (each.part(self.start, self.done) for each in self.remembered)
+        return [part for part in parts if part.records]
 
     @property
     def is_spent(self) -> bool:
