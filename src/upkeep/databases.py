@@ -24,6 +24,7 @@ from django.db.models import DateTimeField, Func
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
     from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
 logger = logging.getLogger("upkeep")
@@ -41,6 +42,8 @@ MYSQL_DEADLOCK = 1213
 
 # The most work of one transaction on SQLite, whose one writer has it alone meanwhile.
 SQLITE_CHUNK = timedelta(milliseconds=100)
+# Whose chunk lasts longer than that has an item in hand that takes its time.
+SQLITE_PATIENCE = 5 * SQLITE_CHUNK
 SHORTEST_GAP = timedelta(milliseconds=30)
 LONGEST_GAP = timedelta(milliseconds=120)
 
@@ -176,6 +179,36 @@ def _immediate(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         connection.transaction_mode = mode  # type: ignore[attr-defined]
+
+
+def is_writer_busy(alias: str) -> bool:
+    """
+    Tell whether who would write to SQLite now might have to wait for long.
+
+    Inside a transaction whoever asks has waited already.
+    """
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return False
+    with connection.cursor() as cursor, _patient(cursor, SQLITE_PATIENCE):
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except OperationalError:
+            return True
+        cursor.execute("ROLLBACK")
+        return False
+
+
+@contextmanager
+def _patient(cursor: CursorWrapper, patience: timedelta) -> Iterator[None]:
+    """Wait no longer than that for SQLite's other writer."""
+    cursor.execute("PRAGMA busy_timeout")
+    (before,) = cursor.fetchone()
+    cursor.execute(f"PRAGMA busy_timeout = {patience // timedelta(milliseconds=1)}")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {before}")
 
 
 # Storage engines
