@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
@@ -20,7 +20,8 @@ from django.db import (
     router,
     transaction,
 )
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Func, Max
+from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -81,6 +82,14 @@ _NOW = {
     "mysql": "UTC_TIMESTAMP(6)",
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
 }
+
+
+def now() -> datetime:
+    """Return the time by the clock of the database that holds Upkeep's own tables."""
+    # Of no row at all an aggregate makes one.
+    rows = apps.get_model("upkeep", "Run").objects.using(home()).filter(pk=0)
+    moment: datetime = rows.aggregate(now=Coalesce(Max(Now()), Now()))["now"]
+    return moment
 
 
 # Texts
