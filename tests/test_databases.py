@@ -28,6 +28,7 @@ from upkeep.databases import (
     engine_transaction,
     evict,
     is_passing,
+    is_writer_busy,
     storable,
     through_deadlocks,
     writing,
@@ -116,6 +117,19 @@ class TestTransactions:
             cursor.execute("PRAGMA busy_timeout = 0")
             with pytest.raises(OperationalError, match="locked"):
                 cursor.execute("BEGIN IMMEDIATE")
+
+    def test_on_sqlite_a_writer_that_keeps_the_lock_is_told_of(self) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("by design: only SQLite has a lock of its whole database")
+        before = timeout()
+        with other_session() as other, other.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            assert is_writer_busy("default")
+            cursor.execute("ROLLBACK")
+            assert not is_writer_busy("default")
+            cursor.execute("BEGIN IMMEDIATE")  # Nothing is left of the question.
+            cursor.execute("ROLLBACK")
+        assert timeout() == before
 
     def test_a_frozen_session_is_ended_and_its_locks_are_free(
         self, on_a_server: None
@@ -301,3 +315,11 @@ class TestStorable:
     @pytest.mark.django_db
     def test_every_database_takes_it(self) -> None:
         Item.objects.create(name=storable("a\0b\ud800c"))
+
+
+def timeout() -> int:
+    """Return how long SQLite waits for another writer, in milliseconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        (found,) = cursor.fetchone()
+    return int(found)

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
@@ -20,10 +20,12 @@ from django.db import (
     router,
     transaction,
 )
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Func, Max
+from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
     from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
 logger = logging.getLogger("upkeep")
@@ -41,6 +43,8 @@ MYSQL_DEADLOCK = 1213
 
 # The most work of one transaction on SQLite, whose one writer has it alone meanwhile.
 SQLITE_CHUNK = timedelta(milliseconds=100)
+# Whose chunk lasts longer than that has an item in hand that takes its time.
+SQLITE_PATIENCE = 5 * SQLITE_CHUNK
 SHORTEST_GAP = timedelta(milliseconds=30)
 LONGEST_GAP = timedelta(milliseconds=120)
 
@@ -78,6 +82,14 @@ _NOW = {
     "mysql": "UTC_TIMESTAMP(6)",
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
 }
+
+
+def now() -> datetime:
+    """Return the time by the clock of the database that holds Upkeep's own tables."""
+    # Of no row at all an aggregate makes one.
+    rows = apps.get_model("upkeep", "Run").objects.using(home()).filter(pk=0)
+    moment: datetime = rows.aggregate(now=Coalesce(Max(Now()), Now()))["now"]
+    return moment
 
 
 # Texts
@@ -176,6 +188,36 @@ def _immediate(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         connection.transaction_mode = mode  # type: ignore[attr-defined]
+
+
+def is_writer_busy(alias: str) -> bool:
+    """
+    Tell whether who would write to SQLite now might have to wait for long.
+
+    Inside a transaction whoever asks has waited already.
+    """
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return False
+    with connection.cursor() as cursor, _patient(cursor, SQLITE_PATIENCE):
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except OperationalError:
+            return True
+        cursor.execute("ROLLBACK")
+        return False
+
+
+@contextmanager
+def _patient(cursor: CursorWrapper, patience: timedelta) -> Iterator[None]:
+    """Wait no longer than that for SQLite's other writer."""
+    cursor.execute("PRAGMA busy_timeout")
+    (before,) = cursor.fetchone()
+    cursor.execute(f"PRAGMA busy_timeout = {patience // timedelta(milliseconds=1)}")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {before}")
 
 
 # Storage engines

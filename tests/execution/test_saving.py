@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 from tests.execution.story import effects, go_on, log_of, once, resume
-from tests.testapp.models import Effect, Item
+from tests.testapp.clock import clock
+from tests.testapp.models import Effect, Item, Specimen
 from upkeep import Batches, Discard, Quarantine, Skip, Task
-from upkeep.exceptions import Conflict, InvalidTask
+from upkeep.exceptions import Conflict, InvalidTask, InvalidUpdate
+from upkeep.execution.chunks import BLOCK
 from upkeep.execution.saving import MOST_TIMES
 from upkeep.models import Run
 from upkeep.runs.status import Status
@@ -199,6 +202,39 @@ class TestConflict:
         assert numbers()[MIDDLE] == 6
 
 
+def test_a_record_whose_columns_were_loaded_apart_is_no_error_of_others(
+    known: Any,
+) -> None:
+    """A block may have none of the records that carry the same as it."""
+    first, second = (Specimen.objects.create(document={}) for _ in range(2))
+
+    def look(instance: Specimen, **kwargs: Any) -> None:
+        if instance.pk == second.pk and "char" in vars(instance):
+            assert instance.document == {}
+
+    @known
+    class Trial(Task):
+        updates = ("char",)
+        on_error = [Quarantine(InvalidUpdate)]
+
+        def collection(self) -> Any:
+            return Specimen.objects.only("char")
+
+        def process(self, record: Specimen) -> None:
+            record.char = "x"
+            clock.sleep(BLOCK)
+
+    post_init.connect(look, sender=Specimen)
+    try:
+        run = Trial.run_now()
+    finally:
+        post_init.disconnect(look, sender=Specimen)
+    letter = run.dead_letters.get()
+    assert letter.item == f"testapp.Specimen {second.pk}"
+    assert "apart from it" in letter.error_message
+    assert Specimen.objects.get(char="x") == first
+
+
 def test_dead_letters_are_retried_in_the_same_way(trial: Any) -> None:
     trial.bad, trial.on_error = {3, MIDDLE}, [Quarantine(ValueError)]
     parent = trial.run_now()
@@ -268,7 +304,7 @@ class TestRefused:
         run = trial.run_now()
         assert run.status == Status.ERRORED
         assert run.error_at.startswith("testapp.Item")
-        assert "is not among the task's updates" in run.error_message
+        assert "by which its row is found" in run.error_message
 
     def test_a_change_of_one_record_among_others_ends_the_run_there(
         self, trial: Any

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from tests.testapp.clock import Clock
 from tests.testapp.models import Item
 from upkeep import Batches, Job, Task, parameter, throttle
 from upkeep.execution import stuck
+from upkeep.execution.chunks import Block, Chunk, Walker
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
 from upkeep.execution.interruption import Interruption
@@ -28,6 +30,7 @@ from upkeep.execution.stuck import Lookout, Stuck, behind_engine
 from upkeep.forms import CSVField
 from upkeep.models import Lease, Run
 from upkeep.runs.status import Status
+from upkeep.tasks.collections.base import Page
 
 Known = Callable[[Any], Any]
 
@@ -104,6 +107,11 @@ class Hands:
     def look(self, begun: float = 0.0) -> Stuck | None:
         return self.lookout.look(begun)
 
+    def look_and_tell(self) -> None:
+        found = self.look()
+        if found and self.lookout.is_news(found):
+            self.lookout.report(found)
+
 
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
@@ -129,19 +137,35 @@ class TestLookout:
     def test_the_first_of_a_chunk_lasts_since_that_began(self, hands: Hands) -> None:
         hands.clock.sleep(10)
         hands.look(9.5)
-        hands.number = 1
         hands.clock.sleep(10)
         found = hands.look(19.5)
         assert found is not None
         assert found.lasts == timedelta(seconds=0.5)
+
+    def test_one_further_on_does_not_last_since_then(self, hands: Hands) -> None:
+        """The items before it took that time, however quick each of them was."""
+        hands.clock.sleep(10)
+        hands.number = 5_000
+        assert hands.look(1.0) is None
+
+    def test_the_end_of_a_long_stack_is_told(
+        self, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There the worker stands; what is in the middle may be left out."""
+        frames = [(f"/a/{n}.py", n, "walk" * 100, "") for n in range(100)]
+        stack = traceback.StackSummary.from_list(frames)
+        monkeypatch.setattr(stuck, "behind_engine", lambda found: stack)
+        hands.clock.sleep(10)
+        found = hands.look()
+        assert found is not None
+        assert found.stack.endswith(", line 99, in " + "walk" * 100 + "\n")
 
     def test_it_is_told_each_time_it_lasts_four_times_as_long(
         self, hands: Hands, reporter: Reporter
     ) -> None:
         for _second in range(50):
             hands.clock.sleep(1)
-            if found := hands.look():
-                hands.lookout.tell(found)
+            hands.look_and_tell()
         lasted = [sentence.split()[7] for sentence, _context in reporter.told]
         assert lasted == ["1", "4", "16"]
 
@@ -151,8 +175,7 @@ class TestLookout:
         for hands.number in range(3):
             hands.look()
             hands.clock.sleep(1)
-            if found := hands.look():
-                hands.lookout.tell(found)
+            hands.look_and_tell()
         items = [context["item"] for _sentence, context in reporter.told]
         assert items == ["item 1", "item 2", "item 3"]
 
@@ -329,3 +352,77 @@ def test_where_no_frame_is_the_task_s_own_the_engine_s_last_is_shown() -> None:
         [("/a.py", 1, "main", ""), (stuck.__file__, 2, "look", "")]
     )
     assert [frame.name for frame in behind_engine(frames)] == ["look"]
+
+
+def test_a_reporter_that_takes_its_time_costs_no_lease(
+    known: Known, settings: Settings
+) -> None:
+    """Where nothing is undone, another worker would do the item once more."""
+    over = threading.Event()
+    told: list[str] = []
+    abandoned: list[int] = []
+
+    def reporter(error: BaseException, **context: Any) -> None:
+        told.append(str(error))
+        over.wait(10)
+
+    settings.UPKEEP |= {"ERROR_REPORTER": reporter}
+
+    @known
+    class Trial(Task):
+        atomic = False
+
+        def collection(self) -> Any:
+            return [1]
+
+        def process(self, number: int) -> None:
+            for _time in range(15):
+                time.sleep(0.1)
+                abandoned.append(Run.objects.abandoned().count())
+            over.set()
+
+    assert Trial.run_now().status == Status.SUCCEEDED
+    assert len(told) == 1
+    assert sum(abandoned) == 0
+
+
+def test_an_item_that_ended_as_one_looked_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in hand then is another one, and has not been for long."""
+    executor = Executor(Claim(run_in(Status.RUNNING)), Interruption(), to_the_end=True)
+    pacemaker = Pacemaker(executor)
+
+    def end_of_chunk() -> tuple[int, str]:
+        pacemaker._watch = None
+        return 0, "the next item"
+
+    with pacemaker.watching():
+        watch = pacemaker._watch
+        assert watch is not None
+        long_since = replace(watch, begun=watch.begun - 60)
+        pacemaker._watch = long_since
+        assert pacemaker._look(long_since)
+        monkeypatch.setattr(executor, "in_hand", end_of_chunk)
+        assert pacemaker._look(long_since) is None
+
+
+class Busy(Block):
+    """A block whose worker counts on, whenever another thread has looked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name == "done":
+            self.done = found + 1
+        return found
+
+
+def test_one_looks_at_a_worker_that_counts_on() -> None:
+    executor = Executor(Claim(run_in(Status.RUNNING)), Interruption(), to_the_end=True)
+    executor.task = Task()
+    walker = Walker.__new__(Walker)
+    walker.run, walker.task, walker.chunk = executor.run, executor.task, Chunk(None)
+    page: Page[int] = Page(items=[7, 8], last=True, cursor_after=lambda n: {})
+    walker.block = Busy(page, start=0, lines=0, begun=0.0, done=1)
+    assert walker.in_hand() == (1, "item 2")
+    assert walker.in_hand() == (0, "")

@@ -105,7 +105,7 @@ class TestPrune:
             run_in(Status.SUCCEEDED, Numbers)
         with questions() as asked:
             prune(A_MONTH)
-        assert len(asked) == 2  # for the runs, and for letters without one
+        assert len(asked) == 3  # the time, the runs, and letters without one
 
     @pytest.mark.parametrize(
         ("state", "settled", "created", "stays"),
@@ -148,6 +148,16 @@ class TestPrune:
     def test_of_longer_than_there_is_time_deletes_nothing(self) -> None:
         old()
         assert prune(timedelta.max) == Pruned()
+
+    def test_goes_by_the_clock_of_the_database(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a worker deletes whose own clock is wrong, nobody brings back."""
+        run_in(Status.SUCCEEDED)
+        in_a_year = timezone.now() + timedelta(days=365)
+        monkeypatch.setattr(timezone, "now", lambda: in_a_year)
+        assert prune(A_MONTH) == Pruned()
+        assert Run.objects.count() == 1
 
     def test_stops_after_about_so_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retention, "LOOKED_AT_AT_ONCE", 2)

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -115,6 +116,21 @@ class TestPage:
         ):
             assert client.get(to("task-list")).status_code == 200
         assert "The sweep behind a page could not look for runs" in caplog.text
+
+    @pytest.mark.django_db(transaction=True)
+    def test_waits_for_no_item_that_has_sqlite_to_itself(
+        self, client: Client, abandoned: Run
+    ) -> None:
+        """The chunk beats no lease, and who would write waits as long as it lasts."""
+        if connection.vendor != "sqlite":
+            pytest.skip("by design: only SQLite has one writer")
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            begun = time.monotonic()
+            client.get(to("task-list"))
+            assert time.monotonic() - begun < 2
+            cursor.execute("ROLLBACK")
+            assert status_of(abandoned) == "running"
 
     def test_leaves_to_the_watchers_what_may_take_long(self, client: Client) -> None:
         later: Any = mock.Mock(return_value=0)

@@ -104,7 +104,8 @@ class Block:
 
     def sheets(self) -> list[Sheet]:
         """Return what the records of its items were, by their places in it."""
-        return [each.part(self.start, self.done) for each in self.remembered]
+        parts = (each.part(self.start, self.done) for each in self.remembered)
+        return [part for part in parts if part.records]
 
     @property
     def is_spent(self) -> bool:
@@ -480,10 +481,13 @@ class Walker:
         Asked from another thread, while it works.
         """
         block, reached = self.block, self.chunk.items
-        if block is None or block.is_complete or block.is_spent:
+        if block is None or block.is_complete:
             return reached, ""
-        name = self._name_at(block.page, block.start + block.done, block.done)
-        return reached + block.done, name
+        done = block.done  # Once, for it is counted on meanwhile.
+        place = block.start + done
+        if place >= len(block.page.items):
+            return reached, ""
+        return reached + done, self._name_at(block.page, place, done)
 
     def _name_at(self, page: Page[Any], index: int, ahead: int) -> str:
         if page.names:

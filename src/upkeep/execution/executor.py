@@ -414,9 +414,13 @@ class Executor:
         return self.pacemaker.watching(writes=not (self.task.atomic and is_locked_out))
 
     def in_hand(self) -> tuple[int, str]:
-        """Return the number of the step in hand, and the item, where it is of one."""
-        if self.failure is not None:
-            return 0, self.failure.place
+        """
+        Return the number of the step in hand, and the item, where it is of one.
+
+        Asked from another thread, while it works.
+        """
+        if (failure := self.failure) is not None:
+            return 0, failure.place
         return self.walker.in_hand() if self.is_prepared else (0, "")
 
     def _breathe(self, chunk: Chunk, spent: timedelta) -> None:

@@ -51,6 +51,7 @@ class Pacemaker:
         self._thread = threading.Thread(
             target=self._beat_until_stopped, name="upkeep-pacemaker", daemon=True
         )
+        self._teller = threading.Thread()
 
     def __enter__(self) -> Pacemaker:
         self._thread.start()
@@ -59,6 +60,8 @@ class Pacemaker:
     def __exit__(self, *exc_info: object) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
+        if self._teller.is_alive():
+            self._teller.join(timeout=5)
 
     @contextmanager
     def watching(self, *, writes: bool = True, looks: bool = True) -> Iterator[None]:
@@ -89,14 +92,31 @@ class Pacemaker:
         if watch.writes:
             self._beat(stuck)
         if stuck is not None:
-            self._lookout.tell(stuck)
+            self._tell(stuck)
 
     def _look(self, watch: Watch) -> Stuck | None:
         try:
-            return self._lookout.look(watch.begun)
+            found = self._lookout.look(watch.begun)
         except Exception:  # Whatever an item may do that is asked for its name.
             logger.exception("It is not known where %s stands", self.claim.run)
             return None
+        # What was watched may be over by now, and the item that of the next chunk.
+        return found if self._watch is watch else None
+
+    def _tell(self, stuck: Stuck) -> None:
+        """Tell of it beside the beats: who is told may take longer than a lease."""
+        if self._teller.is_alive() or not self._lookout.is_news(stuck):
+            return
+        self._teller = threading.Thread(
+            target=self._report, args=[stuck], name="upkeep-stuck", daemon=True
+        )
+        self._teller.start()
+
+    def _report(self, stuck: Stuck) -> None:
+        try:
+            self._lookout.report(stuck)
+        finally:
+            connections.close_all()
 
     def _beat(self, stuck: Stuck | None) -> None:
         """Write the lease; "no row" means nothing here, for the checkpoint decides."""

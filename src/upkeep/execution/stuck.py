@@ -68,8 +68,8 @@ class Lookout:
         """Remember since when a step is in hand: at the least, since it was seen."""
         if step == self._step:
             return
-        is_begun_now = step[0] != self._step[0]
-        self._since = step[0] if is_begun_now else monotonic()
+        begun, number = step
+        self._since = monotonic() if number else begun  # The first one came with it.
         self._step, self._tell_after = step, timedelta(0)
 
     def _portrait(self, item: str, lasts: timedelta) -> Stuck:
@@ -78,21 +78,24 @@ class Lookout:
         frames = behind_engine(traceback.extract_stack(frame))
         stack = "".join(traceback.format_list(frames))
         return Stuck(
-            item=self._shown(item, at_most=255),
+            item=self._shown(item)[:255],
             lasts=lasts,
-            place=self._shown(place_of(frames[0]), at_most=255),
-            stack=self._shown(stack, at_most=LONGEST_STACK),
+            place=self._shown(place_of(frames[0]))[:255],
+            stack=self._shown(stack),
         )
 
-    def _shown(self, text: str, *, at_most: int) -> str:
-        masked = storable(mask_text(text, self.executor.secrets), at_most=LONGEST_STACK)
-        return masked[:at_most]
+    def _shown(self, text: str) -> str:
+        return storable(mask_text(text, self.executor.secrets), at_most=LONGEST_STACK)
 
-    def tell(self, stuck: Stuck) -> None:
-        """Report it, and again when it lasts four times as long; raise nothing."""
+    def is_news(self, stuck: Stuck) -> bool:
+        """Tell whether it is to be reported: again when it lasts four times as long."""
         if stuck.lasts < self._tell_after:
-            return
+            return False
         self._tell_after = 4 * stuck.lasts
+        return True
+
+    def report(self, stuck: Stuck) -> None:
+        """Report it; raise nothing."""
         run = self.executor.run
         report(
             ItemStuck(str(stuck)),

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import CASCADE, PROTECT, RESTRICT, Count, Exists, OuterRef, Q
-from django.utils import timezone
 
-from upkeep.databases import home, in_short, writing
+from upkeep.databases import home, in_short, now, writing
 from upkeep.runs.dead_letters import DeadLetter
 from upkeep.runs.events import Event
 from upkeep.runs.models import Run
@@ -75,7 +74,7 @@ def prune(
     """
     pruned = Pruned()
     try:
-        before = timezone.now() - older_than
+        before = now() - older_than
     except OverflowError:
         return pruned  # Nothing is that old.
     seen: set[int] = set()  # Children, whose turn in the walk comes later.

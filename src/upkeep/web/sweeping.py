@@ -7,6 +7,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from upkeep.databases import home, is_writer_busy
 from upkeep.dispatch.recovery import interval, rescue
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def sweep_behind(response: HttpResponse) -> None:
 
 def _sweep() -> None:
     try:
-        rescue()
+        # Behind an answer, too, a thread that waits is one that answers nobody.
+        if not is_writer_busy(home()):
+            rescue()
     except Exception as error:  # noqa: BLE001 - who looked at a page has their answer
         logger.warning("The sweep behind a page could not look for runs: %r", error)

@@ -275,8 +275,16 @@ class TestWhatWouldBeLost:
 
     def test_in_the_key_is_told(self) -> None:
         Seat.objects.create(row=1, number=1)
-        with pytest.raises(InvalidUpdate, match="changed row"):
+        told = "changed row of testapp.Seat 1, 1, by which its row is found: "
+        with pytest.raises(InvalidUpdate, match=told):
             work(Seat.objects.all(), "guest", process=setter(row=2))
+
+    def test_of_a_record_that_process_deletes_itself_is_told_by_its_key(self) -> None:
+        """Django takes the key from the object, which is no field to declare."""
+        Post.objects.create(pk=7)
+        told = "changed id of testapp.Post 7, .* say deletes = True and return True"
+        with pytest.raises(InvalidUpdate, match=told):
+            work(Post.objects.all(), "slug", process=Post.delete)
 
     def test_in_a_field_that_is_not_loaded_is_told(self) -> None:
         Post.objects.create(title="A title")

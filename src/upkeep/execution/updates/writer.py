@@ -113,7 +113,7 @@ class Updates:
 
     def _change(self, changed: tuple[Column, ...], sheet: Sheet) -> Batch:
         if not self.declared.issuperset(changed):
-            raise self._is_undeclared(sheet.records[0], changed)
+            raise self._is_undeclared(sheet, changed)
         stamps = [each for each in self.stamps if each not in changed]
         kind = Kind((*changed, *stamps), sheet.shape.guarded)
         return self._batch(kind, sheet)
@@ -187,7 +187,15 @@ class Updates:
             )
         return shape
 
-    def _is_undeclared(self, record: Model, changed: Sequence[Column]) -> InvalidUpdate:
+    def _is_undeclared(self, sheet: Sheet, changed: Sequence[Column]) -> InvalidUpdate:
+        record = sheet.records[0]
+        if keys := [each.name for each in self.keys if each in changed]:
+            key = ", ".join(str(sheet.before[each.attribute][0]) for each in self.keys)
+            return InvalidUpdate(
+                f"process() changed {', '.join(keys)} of {record._meta.label} {key}, "
+                "by which its row is found: give a new key to a copy of the record, "
+                "and to delete one, say deletes = True and return True."
+            )
         names = [each.name for each in changed if each not in self.declared]
         all_names = [
             each.name
