@@ -22,7 +22,7 @@ from tests.testapp.models import Item
 from upkeep import Batches, Job, Task, parameter, throttle
 from upkeep.execution import stuck
 from upkeep.execution.chunks import Block, Chunk, Walker
-from upkeep.execution.claim import Claim
+from upkeep.execution.claim import Claim, this_worker
 from upkeep.execution.executor import Executor
 from upkeep.execution.interruption import Interruption
 from upkeep.execution.pacemaker import Pacemaker
@@ -87,6 +87,9 @@ def test_the_reporter_hears_which_it_is_and_where(
     assert (context["item"], context["handled"]) == ("item 3", True)
     assert context["run_id"] == run.pk
     assert "in wait_for_report" in caplog.text
+    worker = this_worker()
+    assert f"worker {worker}: item 3" in caplog.text
+    assert "If it never ends, kill that process." in caplog.text
 
 
 class Hands:

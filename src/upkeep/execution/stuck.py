@@ -102,7 +102,9 @@ class Lookout:
             run=run,
             handled=True,
             item=stuck.item,
-            sentence=f"{run}: {stuck}\n{stuck.stack}",
+            # On SQLite nothing else tells which process keeps all others from writing.
+            sentence=f"{run}, worker {run.worker}: {stuck} If it never ends, kill that "
+            f"process.\n{stuck.stack}",
             secrets=self.executor.secrets,
         )
 
