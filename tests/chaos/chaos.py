@@ -6,11 +6,13 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 from typing import Any
+
+from django.db import OperationalError
 
 from tests.chaos.arena import Arena
 from tests.chaos.faults import Faults
@@ -71,7 +73,16 @@ class Story:
     def begin(self, plan: Plan) -> None:
         """Start a run."""
         self._first += plan.count
-        self.watched.append(Watched(plan, plan.enqueue()))
+        self.watched.append(Watched(plan, self._enqueued(plan)))
+
+    def _enqueued(self, plan: Plan) -> Run:
+        """Enqueue a run: who is frozen may have SQLite to itself, and we wake it."""
+        until = monotonic() + PATIENCE
+        while monotonic() < until:
+            with suppress(OperationalError):
+                return plan.enqueue()
+            self.faults.see_to_the_rest()
+        return plan.enqueue()
 
     def begin_any(self) -> None:
         """Start a run of any kind."""
