@@ -8,13 +8,14 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.db import OperationalError, connections
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
@@ -89,9 +90,10 @@ class Faults:
         names = list(kinds)
         self.chance.shuffle(names)
         for name in names:
-            if kinds[name]():
-                self.happened[name] += 1
-                return
+            with suppress(OperationalError):  # A frozen worker has SQLite to itself.
+                if kinds[name]():
+                    self.happened[name] += 1
+                    return
 
     def see_to_the_rest(self, *, at_once: bool = False) -> None:
         """Wake who was to be frozen until now, and the like."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -535,6 +536,45 @@ def test_the_last_attempt_of_a_job_is_not_made_again_for_want_of_an_answer(
     run = Trial.run_now()
     assert (run.status, len(performed)) == (Status.DISCARDED, 3)
     assert run.dead_letters.get().attempts == 3
+
+
+def test_a_commit_that_did_not_happen_is_not_taken_for_that_of_another_item(
+    known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row counts as many attempts, but at the item that the chunk began with."""
+    checkpoint, executed, lost = Executor._checkpoint, Counter[int](), []
+
+    def lose_a_commit(self: Executor) -> None:
+        checkpoint(self)
+        if self.chunk.failure and self.chunk.items and not lost:
+            lost.append((self.run.item_attempts, self.chunk.attempts))
+            raise InterfaceError("the line went dead")
+
+    @known
+    class Trial(Task):
+        rule = Retry(ValueError, wait=timedelta(0), attempts=3)
+        on_error = [rule, Handle(KeyError, "see_to")]
+
+        def collection(self) -> Any:
+            return range(1, 21)
+
+        def process(self, number: int) -> None:
+            executed[number] += 1
+            if number == 1 and executed[number] == 1:
+                raise ValueError("not yet")
+            if number == 12:
+                raise KeyError("never")
+            Effect.objects.create(item=number)
+
+        def see_to(self, error: Exception, number: int) -> None:
+            Effect.objects.create(item=number)
+
+    monkeypatch.setattr(Executor, "_checkpoint", lose_a_commit)
+    run = Trial.run_now()
+    assert lost == [(1, 1)]
+    assert counts(run) == (Status.SUCCEEDED, 20, 0, 0)
+    effects = Effect.objects.values_list("item", flat=True)
+    assert sorted(effects) == [*range(1, 21)]
 
 
 def test_a_commit_of_a_handler_whose_answer_is_lost_counts_once(

@@ -455,7 +455,8 @@ class Executor:
         self, error: BaseException, chunk: Chunk, *, is_committed: bool
     ) -> None:
         """Go on after an error of a chunk, or make a failure of it."""
-        if self._has_noted(chunk.failure) and databases.is_passing(error):
+        is_noted = self._has_noted(chunk, is_committed=is_committed)
+        if is_noted and databases.is_passing(error):
             self.log_lines.clear()  # They were written, and only the answer was lost.
             self.failure = chunk.failure
             return
@@ -472,9 +473,16 @@ class Executor:
             is_own = not is_committed and not isinstance(error, TransactionEnded)
             self.failure = self._failure(error, chunk, is_own=is_own)
 
-    def _has_noted(self, failure: Failure | None) -> bool:
-        """Tell whether the row counts the last attempt at the item of a failure."""
-        return failure is not None and self.run.item_attempts == failure.attempts
+    def _has_noted(self, chunk: Chunk, *, is_committed: bool) -> bool:
+        """
+        Tell whether the row counts the last attempt at the item behind a chunk.
+
+        As many at the item that the chunk began with are not those, so a chunk that has
+        come further must have moved the row's cursor.
+        """
+        if chunk.failure is None or is_committed != bool(chunk.items):
+            return False
+        return self.run.item_attempts == chunk.failure.attempts
 
     def _recover_settlement(
         self, failure: Failure, error: BaseException, *, is_committed: bool
