@@ -542,7 +542,8 @@ def test_a_commit_that_did_not_happen_is_not_taken_for_that_of_another_item(
     known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row counts as many attempts, but at the item that the chunk began with."""
-    checkpoint, executed, lost = Executor._checkpoint, Counter[int](), []
+    checkpoint, executed = Executor._checkpoint, Counter[int]()
+    lost: list[tuple[int, int]] = []
 
     def lose_a_commit(self: Executor) -> None:
         checkpoint(self)
