@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import traceback
@@ -196,16 +197,28 @@ def test_who_lost_the_run_notes_nothing_of_it() -> None:
 
 
 def test_none_are_told_of_where_the_setting_says_so(
-    known: Known, reporter: Reporter, settings: Settings
+    known: Known,
+    reporter: Reporter,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.UPKEEP |= {"STUCK_AFTER": None}
+    looks, enough = itertools.count(1), threading.Event()
+    look = Lookout.look
+
+    def note(self: Lookout, begun: float) -> Stuck | None:
+        if next(looks) == 5:  # By then it has lasted for twice as long as is allowed.
+            enough.set()
+        return look(self, begun)
+
+    monkeypatch.setattr(Lookout, "look", note)
 
     @known
     class Trial(Job):
         def perform(self) -> None:
-            time.sleep(0.5)
+            assert enough.wait(10), "nobody looked"
 
-    Trial.run_now()
+    assert Trial.run_now().status == Status.SUCCEEDED
     assert reporter.told == []
 
 
@@ -322,11 +335,13 @@ def test_an_item_that_cannot_be_named_keeps_its_lease(
 ) -> None:
     """Without its guard the pacemaker would end, and the lease with it."""
     beats: list[Stuck | None] = []
-    beat = Pacemaker._beat
+    beat, enough = Pacemaker._beat, threading.Event()
 
     def note(self: Pacemaker, found: Stuck | None) -> None:
-        beats.append(found)
         beat(self, found)
+        beats.append(found)
+        if len(beats) == 4:
+            enough.set()
 
     def place_of(frame: Any) -> str:
         raise RuntimeError("no place")
@@ -342,10 +357,9 @@ def test_an_item_that_cannot_be_named_keeps_its_lease(
             return [1]
 
         def process(self, number: int) -> None:
-            time.sleep(1)
+            assert enough.wait(10), "the pacemaker has ended"
 
-    Trial.run_now()
-    assert len(beats) > 2
+    assert Trial.run_now().status == Status.SUCCEEDED
     assert set(beats) == {None}
     assert "It is not known where run" in caplog.text
 

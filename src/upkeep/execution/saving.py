@@ -170,7 +170,7 @@ class Saver:
         """Return what is to be written; an error in it is that of one record."""
         try:
             return self._batches_of(sheets, updates)
-        except Exception:
+        except Exception:  # of a field or a value of the host's: of whose, is sought
             for one in chain.from_iterable(sheet.one_by_one() for sheet in sheets):
                 with _in_hand(block, one.places[0]):
                     self._batches_of([one], updates)
