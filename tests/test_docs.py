@@ -363,7 +363,8 @@ def test_the_waits_of_a_restart_are_as_they_say() -> None:
     text = DEPLOY.read_text(encoding="utf-8")
     first, longest = supervisor.FIRST_RESTART_AFTER, supervisor.LONGEST_RESTART_AFTER
     assert (first, longest) == (timedelta(seconds=1), timedelta(seconds=30))
-    assert "after 1, 2, 4 … 30 seconds" in text
+    assert timedelta(seconds=10) == supervisor.STEADY_AFTER
+    assert "within ten seconds after 1, 2, 4 … 30 seconds" in text
     assert f"up to {DATABASE_PATIENCE.seconds} s" in text
     assert f"its lease ({Conf().LEASE.seconds} s)" in text
 

@@ -267,9 +267,9 @@ class TestWaits:
         assert gaps == [2, 3, 5, 9, 17, 31, 31, 31]
 
     def test_are_short_again_after_a_steady_life(self, clock: list[float]) -> None:
-        starts = self.starts(clock, lifetime=100, seconds=400)
+        starts = self.starts(clock, lifetime=15, seconds=70)
         gaps = [later - one for one, later in pairwise(starts)]
-        assert gaps == [101, 101, 101]
+        assert gaps == [16, 16, 16, 16]
 
 
 class TestCommands:

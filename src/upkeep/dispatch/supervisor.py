@@ -29,7 +29,7 @@ logger = logging.getLogger("upkeep")
 LOOK_EVERY = timedelta(seconds=0.2)
 FIRST_RESTART_AFTER = timedelta(seconds=1)
 LONGEST_RESTART_AFTER = timedelta(seconds=30)
-STEADY_AFTER = timedelta(seconds=60)  # A worker that lived so long is not failing.
+STEADY_AFTER = timedelta(seconds=10)  # Who lived so long does not fail at its start.
 
 
 def worker_commands(queues: Sequence[str] = ()) -> list[list[str]]:
