@@ -327,8 +327,8 @@ class TestKills:
         assert list(kills.KINDS) == [kind.name for kind in KINDS]
 
     def test_are_known_to_pytest(self) -> None:
-        known = [*kills.KILLED.values(), *kills.FROZEN.values()]
-        tests = list(chain.from_iterable(known))
+        known = [kills.KILLED, kills.ISOLATED, kills.FROZEN]
+        tests = chain.from_iterable(chain.from_iterable(map(dict.values, known)))
         found = subprocess.run(
             [sys.executable, "-m", "pytest", "--quiet", "--collect-only", *tests],
             cwd=soak.ROOT,

@@ -8,6 +8,7 @@ from tools.steps import suite
 
 IN = "tests/integration"
 KILL = "test_each_effect_happens_once_wherever_the_worker_is_killed"
+STRICT = "test_and_so_it_is_where_transactions_are_kept_apart_more_strictly"
 WRITE = "test_each_row_is_written_once_wherever_the_worker_is_killed"
 SETTLE = "test_each_letter_is_settled_once_wherever_the_worker_is_killed"
 CALL = "test_a_wish_makes_one_call_at_most_wherever_the_worker_is_killed"
@@ -38,6 +39,11 @@ KILLED = {
     "a retrial of dead letters": [f"{IN}/test_retrials.py::{SETTLE}"],
     "calls made again": [f"{IN}/test_kill_calls.py::{CALL}"],
 }
+ISOLATED = {
+    f"{kind}, {level}": [f"{IN}/test_kill.py::{STRICT}[{kind}-{level}]"]
+    for kind in ("all go well", "some fail")
+    for level in ("repeatable read", "serializable")
+}
 FROZEN = {
     kind: [
         f"{IN}/test_freeze.py::{WAKE}[{kind}-{wake}]"
@@ -46,6 +52,17 @@ FROZEN = {
     for kind in KINDS
     if kind != "all go well"  # which the suite freezes at as many points
 }
+
+
+def accidents(database: str) -> dict[str, dict[str, list[str]]]:
+    """Return what befalls workers on a database, and the kinds of runs it befalls."""
+    # SQLite has one level of isolation.
+    isolated = {} if database == "sqlite" else ISOLATED
+    return {
+        "killed at every point": KILLED | isolated,
+        "frozen at many points": FROZEN,
+    }
+
 
 # At so many points a kind of run takes longer than a test that hangs.
 PATIENCE = 1500  # seconds

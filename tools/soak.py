@@ -186,10 +186,7 @@ SOAKS = [
             at_most={"failed": 0, "bad": 0, "seconds": 1200},
         )
         for database in DATABASES
-        for befallen, kinds in [
-            ("killed at every point", kills.KILLED),
-            ("frozen at many points", kills.FROZEN),
-        ]
+        for befallen, kinds in kills.accidents(database).items()
         for kind, tests in kinds.items()
     ),
 ]
