@@ -95,7 +95,7 @@ class Save(Case):
 
     name = "save"
     task: ClassVar[type[Task]] = SaveRecords
-    rows = 6_000
+    rows = 10_000
     target = 0.9
 
     def reset(self) -> None:
@@ -135,7 +135,7 @@ class Import(Case):
 
     name = "csv"
     task: ClassVar[type[Task]] = ImportReadings
-    rows = 80_000
+    rows = 160_000
     target = 0.95
 
     def prepare(self) -> None:
@@ -198,15 +198,16 @@ class Updates(Case):
 
     name = "updates"
     task: ClassVar[type[Task]] = FillSlugs
-    rows = 40_000
+    rows = 120_000
     target = 0.85
     against = "its statement by hand"
 
     def prepare(self) -> None:
         fill_articles(self.rows)
+        copy(Article)
 
     def reset(self) -> None:
-        fill_articles(self.rows)
+        restore(Article)
 
     def by_hand(self) -> None:
         loops.walk(loops.pages(self.articles()), slugs.write)
@@ -331,6 +332,23 @@ def fill_articles(rows: int) -> None:
             for key in range(start, min(start + 10_000, rows + 1))
         )
     analyze(Article)
+
+
+def copy(model: type[models.Model]) -> None:
+    """Keep a copy of a table."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {table}_copy")
+        cursor.execute(f"CREATE TABLE {table}_copy AS SELECT * FROM {table}")
+
+
+def restore(model: type[models.Model]) -> None:
+    """Have a table as it was when it was copied."""
+    empty(model)
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM {table}_copy ORDER BY id")
+    analyze(model)
 
 
 def empty(model: type[models.Model]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 from django.db.models import Model
 
+from upkeep import garbage
 from upkeep.exceptions import Conflict, InvalidCollection, InvalidResult, Skip
 from upkeep.execution import engines
 from upkeep.execution.creating import Creator
@@ -109,6 +110,7 @@ class Saver:
 
     # A block
 
+    @garbage.not_sought()
     def remember(self, items: Sequence[Any]) -> list[Sheet]:
         """Return what the records among items are before `process` has them."""
         if not self.updates:
@@ -130,6 +132,7 @@ class Saver:
             self._save_records(block, self.updates, skip)
         block.created += self.insert()
 
+    @garbage.not_sought()
     def insert(self) -> int:
         """Insert the objects that were returned, and say how many rows that wrote."""
         made = [each for _item, objects in self.made for each in objects]
@@ -149,6 +152,7 @@ class Saver:
                 name = f"{record._meta.label} {record.pk}"
                 raise Conflict.over(name, times=MOST_TIMES)
 
+    @garbage.not_sought()
     def _write(
         self, block: Block, sheets: Sequence[Sheet], updates: Updates
     ) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from functools import reduce
 from itertools import chain
 from operator import attrgetter, itemgetter, or_
@@ -10,9 +11,11 @@ from typing import Any
 
 from django.db import router
 from django.db.models import Model, Q, QuerySet
+from django.db.models.base import ModelState
 from django.db.models.expressions import Col
 from django.db.models.query import ModelIterable
 
+from upkeep import garbage
 from upkeep.databases import home
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
@@ -28,6 +31,7 @@ MOST_KEYS = 500
 
 # So many records of a page are weighed, to know how many the next one may hold.
 WEIGHED = 8
+LIGHT = frozenset({type(None), bool, int, float, date, datetime, ModelState})
 
 
 class RecordsCollection(Collection[Any]):
@@ -169,6 +173,7 @@ class QuerySetCollection(RecordsCollection):
         key = [names.index(each.attname) for each in queryset.model._meta.pk_fields]
         self._is_single, self._primary = len(names) == 1, itemgetter(*key)
 
+    @garbage.not_sought()
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next records; a place among ties costs some queries, not one."""
         size = min(size, self._fitting or size)
@@ -224,12 +229,17 @@ def _weight(records: Sequence[Any]) -> int:
     seen: set[int] = set()  # A record that many refer to is there once.
     while unweighed and weight < enough:
         value = unweighed.pop()
+        if isinstance(value, str | bytes | memoryview):
+            weight += len(value)
+            continue
+        weight += 8
+        if type(value) in LIGHT:  # Nearly all are, and each page is weighed.
+            continue
         if isinstance(value, Model):
             if id(value) in seen:
                 continue
             seen.add(id(value))
             weight += 100
-        weight += len(value) if isinstance(value, str | bytes | memoryview) else 8
         unweighed += _parts(value)
     return weight
 
