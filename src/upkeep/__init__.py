@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from upkeep.runs.models import Run
     from upkeep.tasks.base import Job, Task
     from upkeep.tasks.collections.batches import Batches
+    from upkeep.tasks.collections.sizes import Estimate
     from upkeep.tasks.creates import Creates
     from upkeep.tasks.parameters import parameter
     from upkeep.tasks.policies import (
@@ -42,6 +43,7 @@ __all__ = [
     # What developers write
     "Batches",
     "Creates",
+    "Estimate",
     "Job",
     "Task",
     "parameter",
@@ -73,6 +75,7 @@ __all__ = [
 _HOMES = {
     "Batches": "upkeep.tasks.collections.batches",
     "Creates": "upkeep.tasks.creates",
+    "Estimate": "upkeep.tasks.collections.sizes",
     "Job": "upkeep.tasks.base",
     "Task": "upkeep.tasks.base",
     "parameter": "upkeep.tasks.parameters",

@@ -47,6 +47,7 @@ from upkeep.runs.retried_letters import RetriedLetters
 from upkeep.runs.status import Status
 from upkeep.runs.words import counted
 from upkeep.tasks.base import Job, Task
+from upkeep.tasks.collections.sizes import Estimate
 from upkeep.tasks.masks import mask_value, secrets_in
 from upkeep.tasks.policies import Discard, rules_of, rules_without_end
 
@@ -200,7 +201,7 @@ class Executor:
         spent = timedelta(seconds=monotonic() - begun)
         self._accept(chunk)
         if chunk.is_last:
-            self.claim.end(Status.SUCCEEDED)
+            self.claim.end(Status.SUCCEEDED, **self._true_total())
             logger.info(
                 "%s succeeded: %s done.", self.run, counted(self.run.done, "item")
             )
@@ -208,6 +209,12 @@ class Executor:
         elif not chunk.failure:
             self._breathe(chunk, spent)
         return chunk.is_last
+
+    def _true_total(self) -> dict[str, Any]:
+        """Return what an estimate turned out to be."""
+        if not self.run.is_total_estimated:
+            return {}
+        return {"total": self.run.reached, "is_total_estimated": False}
 
     # Throttles
 
@@ -263,10 +270,16 @@ class Executor:
 
     def _note_beginning(self) -> None:
         """Write what is known once the collection is: its size, and what to beware."""
-        self.run.total = self.task.count()
+        self.run.total = total = self.task.count()
+        self.run.is_total_estimated = isinstance(total, Estimate)
         self.run.unit = self.collection.unit
         warnings = engines.warnings(self.task, self.collection, self.alias)
-        self.claim.write(*warnings, total=self.run.total, unit=self.run.unit)
+        self.claim.write(
+            *warnings,
+            total=total,
+            is_total_estimated=self.run.is_total_estimated,
+            unit=self.run.unit,
+        )
         self.run.logged += len(warnings)
         for warning in warnings:
             logger.warning("%s: %s", self.run, warning)

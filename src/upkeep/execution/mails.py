@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from upkeep.conf import conf
+from upkeep.runs.progress import Progress
 from upkeep.tasks.reading import in_project_terms
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _text(run: Run) -> str:
         "error": f"{run.error_class}: {run.error_message}",
         "place": run.error_at,
         "done": run.done,
-        "total": run.total,
+        "total": Progress(run).total_in_words,
         "page": _address("run", run.pk),
     }
     return "\n\n".join(paragraph % facts for paragraph in _paragraphs(run))
@@ -48,7 +49,7 @@ def _paragraphs(run: Run) -> list[str]:
     paragraphs = [_("Run %(run)s of %(task)s was stopped by an error:"), "%(error)s"]
     if run.error_at:
         paragraphs.append(_("It happened at: %(place)s"))
-    if run.total is None:
+    if Progress(run).total is None:
         paragraphs.append(_("Items done: %(done)s"))
     else:
         paragraphs.append(_("Items done: %(done)s of %(total)s"))

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from upkeep.management.screen import STYLES
 from upkeep.management.words import event_line, line, where, where_shortly
+from upkeep.runs import progress
 from upkeep.runs.events import Event
 from upkeep.runs.status import Status
 
@@ -108,7 +109,7 @@ class Bar(Display):
         self._bar.update(
             self._row,
             completed=run.reached,
-            total=run.total,
+            total=progress.Progress(run).total,
             description=status.markup,
             where=where_shortly(run),
         )

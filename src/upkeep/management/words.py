@@ -32,7 +32,7 @@ def where_shortly(run: Run) -> str:
     progress = Progress(run)
     parts = [f"{progress.passed:,}"]
     if progress.fraction is not None:
-        parts = [f"{progress.passed:,} of {progress.total:,}"]
+        parts = [f"{progress.passed:,} of {progress.total_in_words}"]
         # Down, as the sentence rounds it: 100 % is said when all is done.
         parts.append(f"{int(100 * progress.fraction)} %")
     parts += progress.losses

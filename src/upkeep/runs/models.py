@@ -143,6 +143,11 @@ class Run(models.Model):
     """Records that others had changed meanwhile, each as often as it was read again."""
 
     total = models.PositiveBigIntegerField(_("total"), null=True, blank=True)
+    is_total_estimated = models.BooleanField(
+        _("is total estimated"), default=False, db_default=False
+    )
+    """Whether to count would have taken long; the end of the run makes it exact."""
+
     unit = models.CharField(_("unit"), max_length=16, default="item", db_default="item")
     result = models.JSONField(_("result"), null=True, blank=True)
     item_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)

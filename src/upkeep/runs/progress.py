@@ -22,7 +22,10 @@ class Progress:
         self.limit = run.rate
         self.changed, self.created, self.deleted = run.changed, run.created, run.deleted
         self.passed = run.reached
-        self.total = run.total
+        self.is_estimated = run.is_total_estimated
+        # An estimate that was too small says nothing any more.
+        is_wrong = self.is_estimated and run.reached >= (run.total or 0)
+        self.total = None if is_wrong else run.total
         self.unit = run.unit
         self.time_running = run.time_running
 
@@ -69,10 +72,20 @@ class Progress:
         else:
             sentence = self._sentence % {
                 "done": f"{self.done:,}",
-                "total": f"{self.total:,}",
+                "total": self.total_in_words,
                 "percent": 100 * (self.fraction or 0),
             }
         return ", ".join([sentence, *self.losses, *self.gains])
+
+    @property
+    def total_in_words(self) -> str:
+        """Of how many; empty where nobody knows."""
+        if self.total is None:
+            return ""
+        number = f"{self.total:,}"
+        return (
+            _("about %(number)s") % {"number": number} if self.is_estimated else number
+        )
 
     @property
     def losses(self) -> list[str]:

@@ -360,7 +360,7 @@ class Task:
         raise InvalidTask(f"{type(self).__name__} must define iterate(cursor).")
 
     def count(self) -> int | None:
-        """Return the number of items, or None if it is not known."""
+        """Return the number of items, an Estimate of it, or None if it is not known."""
         return self.walk().count()
 
     def clean(self) -> None:

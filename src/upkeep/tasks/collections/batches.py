@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +13,7 @@ from upkeep.tasks.collections.querysets import (
     fetch,
     without_locks,
 )
+from upkeep.tasks.collections.sizes import in_batches
 
 # A batch, the key at its end, and whether none comes after it.
 Found = tuple["QuerySet[Any] | None", Any, bool]
@@ -72,9 +72,9 @@ class BatchesCollection(RecordsCollection):
         parts = [keys[:middle], keys[middle:]] if middle else []
         return [self.of(part) for part in parts]
 
-    def count(self) -> int:
-        """Count the batches."""
-        return ceil(super().count() / self.size)
+    def count(self) -> int | None:
+        """Count the batches, or estimate how many they are."""
+        return in_batches(super().count(), self.size)
 
     def _find_by_range(self, ranges: list[QuerySet[Any]]) -> Found:
         """Return the records up to the last key, the only one that is fetched."""

@@ -21,6 +21,7 @@ from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
 from upkeep.tasks.collections.columns import parts_of
 from upkeep.tasks.collections.keysets import Keyset, is_ordered_by
+from upkeep.tasks.collections.sizes import size_of
 from upkeep.tasks.values import from_json
 
 # What the values of a page may weigh; in memory a record takes some times as much.
@@ -65,9 +66,9 @@ class RecordsCollection(Collection[Any]):
         # A proxy has the records of its table, under another name.
         self.model = queryset.model._meta.concrete_model._meta.label
 
-    def count(self) -> int:
-        """Count with one query."""
-        return self.records.count()
+    def count(self) -> int | None:
+        """Count with one query, or estimate where that would take long."""
+        return size_of(self.unlocked)
 
     @property
     def unlocked(self) -> QuerySet[Any]:

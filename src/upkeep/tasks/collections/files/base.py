@@ -14,6 +14,7 @@ from django.core.files import File
 from upkeep.conf import conf
 from upkeep.exceptions import CursorMismatch, InvalidFile
 from upkeep.tasks.collections.base import Collection, Cursor, Page
+from upkeep.tasks.collections.sizes import in_batches
 from upkeep.tasks.uploads import StoredFile
 
 Row = dict[str, Any]
@@ -179,7 +180,7 @@ class FileCollection(Collection[Any]):
                 rows = self._rows_file.reader().count()
         except InvalidFile:
             return None
-        return rows if rows is None or self._batch is None else -(-rows // self._batch)
+        return in_batches(rows, self._batch or 1)
 
     def close(self) -> None:
         """Close the file, unless it was open before."""

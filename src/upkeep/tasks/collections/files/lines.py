@@ -10,6 +10,7 @@ from itertools import takewhile
 from upkeep.exceptions import InvalidFile, StorageFailed
 from upkeep.tasks.collections.files import kinds
 from upkeep.tasks.collections.files.base import Place, Reader, RowsFile, no_such_place
+from upkeep.tasks.collections.sizes import Estimate
 
 BLOCK = 1 << 16  # Bytes read at once.
 LONGEST = 1 << 24  # Bytes of a line or a record; more would fill the memory.
@@ -63,7 +64,7 @@ class LineReader(Reader):
             rows += 1
             if size > COUNTED and self.offset > SAMPLE:
                 start, _line = self.start
-                return round(rows * (size - start) / (self.offset - start))
+                return Estimate(rows * (size - start) / (self.offset - start))
         return rows
 
     def lines(self) -> Iterator[str]:
