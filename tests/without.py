@@ -24,6 +24,7 @@ from upkeep.conf import conf
 from upkeep.databases import Now, engine_transaction, home
 from upkeep.dispatch import messages, recovery, supervisor
 from upkeep.execution import claim, executor, failures, settlement
+from upkeep.execution.chunks import Chunk
 from upkeep.execution.claim import Claim
 from upkeep.execution.executor import Executor
 from upkeep.execution.pacemaker import Pacemaker
@@ -104,6 +105,16 @@ def new_token() -> Taken:
 def fresh_row() -> Taken:
     """Let a worker go on from what is in its memory, whatever went wrong."""
     return mock.patch.object(Claim, "renew")
+
+
+def whose_attempts() -> Taken:
+    """Take as many attempts in the row for those at whichever item failed."""
+
+    def has_noted(self: Executor, chunk: Chunk, *, is_committed: bool) -> bool:
+        failure = chunk.failure
+        return failure is not None and self.run.item_attempts == failure.attempts
+
+    return mock.patch.object(Executor, "_has_noted", has_noted)
 
 
 # A chunk
@@ -262,6 +273,7 @@ WAYS: dict[str, Callable[[], Taken]] = {
         active_key,
         new_token,
         fresh_row,
+        whose_attempts,
         order_of_writes,
         durable,
         distrust,

@@ -21,6 +21,7 @@ ON_A_SERVER = tuple(name for name in DATABASES if name != "sqlite")
 INTEGRATION = "tests/integration"
 CLAIM = "tests/execution/test_claim.py"
 FAILURES = "tests/execution/test_failures.py"
+POLICIES = "tests/execution/test_policies.py"
 TRAPS = "tests/execution/test_traps.py"
 RECOVERY = "tests/dispatch/test_recovery.py"
 
@@ -35,6 +36,10 @@ FREEZES = (
 BETWEEN = (
     f"{INTEGRATION}/test_sqlite_neighbours.py::"
     "test_between_two_chunks_the_write_lock_is_free_for_a_moment"
+)
+UNDONE = (
+    f"{POLICIES}::"
+    "test_a_commit_that_did_not_happen_is_not_taken_for_that_of_another_item"
 )
 KILLED = (
     f"{INTEGRATION}/test_kill.py::test_who_is_killed_behind_a_commit_repeats_nothing"
@@ -94,6 +99,11 @@ MUTATIONS = [
             f"{TRAPS}::test_a_commit_whose_answer_is_lost_is_not_repeated",
             f"{TRAPS}::test_a_callback_that_raises_does_not_repeat_its_chunk",
         ],
+    ),
+    Mutation(
+        protection="whose attempts",
+        how="as many attempts in the row are those at whichever item failed",
+        checks=[UNDONE],
     ),
     Mutation(
         protection="order of writes",

@@ -538,6 +538,32 @@ def test_the_last_attempt_of_a_job_is_not_made_again_for_want_of_an_answer(
     assert run.dead_letters.get().attempts == 3
 
 
+def test_a_job_is_not_performed_again_because_its_discard_was_not_committed(
+    known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place behind its step was read in the transaction that is undone."""
+    move, lost = Claim.move, [InterfaceError("the line went dead")]
+    performed: list[int] = []
+
+    def lose_the_commit(self: Claim, target: Status, **changes: Any) -> None:
+        move(self, target, **changes)
+        if target is Status.DISCARDED and lost:
+            raise lost.pop()
+
+    @known
+    class Trial(Job):
+        on_error = [Quarantine(ValueError)]
+
+        def perform(self) -> None:
+            performed.append(1)
+            raise ValueError("bad")
+
+    monkeypatch.setattr(Claim, "move", lose_the_commit)
+    run = Trial.run_now()
+    assert (run.status, len(performed), lost) == (Status.DISCARDED, 1, [])
+    assert run.dead_letters.get().attempts == 1
+
+
 def test_a_commit_that_did_not_happen_is_not_taken_for_that_of_another_item(
     known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:

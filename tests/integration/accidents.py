@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+
+from upkeep.models import Run
 
 
 class Died(BaseException):
@@ -118,8 +121,48 @@ class LostAnswer(LostConnection):
         return point == "after COMMIT"
 
 
+class LostCommits(LostConnection):
+    """COMMITs do not happen, the next each time behind so many that matter."""
+
+    def __init__(self, *gaps: int) -> None:
+        first, *self.gaps = gaps
+        super().__init__(first)
+        self.lost = 0
+
+    @property
+    def has_happened(self) -> bool:
+        return self.lost > 0
+
+    def matters(self, point: str) -> bool:
+        return point == "before COMMIT"
+
+    def happen(self) -> None:
+        self.lost += 1
+        if self.gaps:
+            self.points_left = self.gaps.pop(0)
+        super().happen()
+
+
+class LostFailures(LostCommits):
+    """Those COMMITs do not happen that would save items, and a failure behind them."""
+
+    reached = sys.maxsize  # The first COMMIT is that of a claim.
+
+    def matters(self, point: str) -> bool:
+        return super().matters(point) and self._ends_with_failure(Run.objects.get())
+
+    def _ends_with_failure(self, run: Run) -> bool:
+        before, self.reached = self.reached, run.reached
+        return run.item_attempts > 0 and run.reached > before
+
+
 class Freeze(Accident):
-    """Somebody stands still outside of a transaction, and things happen meanwhile."""
+    """
+    Somebody stands still outside of a transaction, and things happen meanwhile.
+
+    They happen on the same connection, and in SQLite an INSERT is not over before its
+    key is read: a rollback of another's would undo it.
+    """
 
     def __init__(self, at: int, meanwhile: Callable[[], None]) -> None:
         super().__init__(at)
@@ -127,7 +170,7 @@ class Freeze(Accident):
 
     def matters(self, point: str) -> bool:
         is_open = self.connection.in_atomic_block or not self.connection.autocommit
-        return not is_open and not point.startswith(("after BEGIN", "after COMMIT"))
+        return not is_open and not point.startswith(UNFINISHED)
 
     def happen(self) -> None:
         self.meanwhile()
@@ -140,6 +183,9 @@ class Oversleep(Freeze):
         is_look = point.startswith("after SELECT") and LOOK.search(point) is not None
         return is_look and super().matters(point)
 
+
+# Behind these somebody is not yet where the others could go on with the connection.
+UNFINISHED = ("after BEGIN", "after COMMIT", "after INSERT")
 
 # The question that a worker asks before each chunk, and of it what no other has.
 LOOK = re.compile(r"\blease_token\W* = ")

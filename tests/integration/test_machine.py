@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from datetime import timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -44,7 +44,9 @@ from tests.integration.accidents import (
     Died,
     Freeze,
     LostAnswer,
+    LostCommits,
     LostConnection,
+    LostFailures,
     Oversleep,
 )
 from tests.integration.harness import clear
@@ -126,17 +128,29 @@ HOOKS = {
 # Another method sees to it, or it fails when it has said that it is done.
 SAID_OTHERWISE = {Fate.CROOKED, Fate.SWALLOWS, Fate.REGRETS}
 
-fates = st.sampled_from([*[Fate.GOOD] * 4, *[Fate.POISON] * 2, *Fate])
+fate = st.sampled_from([*[Fate.GOOD] * 4, *[Fate.POISON] * 2, *Fate])
+# An item that is tried again, and behind it one that wants more than to be counted.
+pair = st.tuples(
+    st.sampled_from([Fate.HICCUP, Fate.HICCUP, Fate.EARLY]),
+    st.sampled_from([Fate.CROOKED, Fate.CROOKED, Fate.BROKEN]),
+)
 kinds = st.sampled_from(Kind)
+
+
+@st.composite
+def fates(draw: st.DrawFn, *, is_job: bool) -> list[Fate]:
+    if is_job:
+        return [draw(fate)]
+    parts = draw(st.lists(st.tuples(fate) | pair, max_size=7))
+    return list(chain.from_iterable(parts))[:7]
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     kind = draw(kinds)
-    is_job = kind is Kind.JOB
     return Plan(
         kind=kind,
-        fates=draw(st.lists(fates, min_size=int(is_job), max_size=1 if is_job else 7)),
+        fates=draw(fates(is_job=kind is Kind.JOB)),
         atomic=draw(st.sampled_from([True, True, False])),
         page=draw(st.sampled_from([1000, 1, 2, 3])),
         chunk=draw(st.integers(1, 5)),
@@ -149,6 +163,7 @@ def plans(draw: st.DrawFn) -> Plan:
 places = st.integers(1, 60)
 stops = st.none() | st.integers(1, 4)
 choices = st.integers(0, 5)
+gaps = st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=3)
 happenings = st.sampled_from(
     [
         "take_over",
@@ -224,6 +239,18 @@ class Machine(RuleBasedStateMachine):
     @rule(choice=choices, stop_after=stops, at=st.integers(1, 6))
     def lose_answer(self, choice: int, stop_after: int | None, at: int) -> None:
         self.work(choice, stop_after, accident=LostAnswer(at))
+
+    @rule(choice=choices, stop_after=stops, gaps=gaps)
+    def lose_commits(
+        self, choice: int, stop_after: int | None, gaps: list[int]
+    ) -> None:
+        self.work(choice, stop_after, accident=LostCommits(*gaps))
+
+    @rule(choice=choices, stop_after=stops, gaps=gaps)
+    def lose_failures(
+        self, choice: int, stop_after: int | None, gaps: list[int]
+    ) -> None:
+        self.work(choice, stop_after, accident=LostFailures(*gaps))
 
     @rule(choice=choices, stop_after=stops, freeze=freezes)
     def freeze(self, choice: int, stop_after: int | None, freeze: Frozen) -> None:
@@ -730,19 +757,28 @@ def lose_answer(machine: Machine) -> None:
     machine.lose_answer(choice=0, stop_after=None, at=2)  # The first is of the claim.
 
 
+def lose_failure(machine: Machine) -> None:
+    machine.lose_failures(choice=0, stop_after=None, gaps=[1])
+
+
 @pytest.mark.usefixtures("transactional_db", "still_clock", "quiet")
 @pytest.mark.parametrize(
-    ("protection", "fates", "story"),
+    ("protection", "fates", "chunk", "story"),
     [
-        ("fence", "GOOD", oversleep),
-        ("fresh row", "GOOD", lose_answer),
-        ("hidden errors", "SWALLOWS", Machine.work),
+        ("fence", [Fate.GOOD] * 3, 1, oversleep),
+        ("fresh row", [Fate.GOOD] * 3, 1, lose_answer),
+        ("whose attempts", [Fate.HICCUP, Fate.CROOKED], 3, lose_failure),
+        ("hidden errors", [Fate.SWALLOWS] * 3, 1, Machine.work),
     ],
+    ids=["fence", "fresh row", "whose attempts", "hidden errors"],
 )
 def test_without_a_protection_it_finds_a_fault(
-    protection: str, fates: str, story: Callable[[Machine], None]
+    protection: str,
+    fates: list[Fate],
+    chunk: int,
+    story: Callable[[Machine], None],
 ) -> None:
-    plan = Plan(kind=Kind.RECORDS, fates=[Fate[fates]] * 3, atomic=True, chunk=1)
+    plan = Plan(kind=Kind.RECORDS, fates=fates, atomic=True, chunk=chunk)
     with (
         taken_away(protection),
         pytest.raises((AssertionError, pytest.fail.Exception)),

@@ -453,7 +453,8 @@ class Executor:
         """
         if self.failure and self.failure.is_last and not databases.is_passing(error):
             raise error  # It cannot even be told: another worker may try.
-        chunk, place = self.chunk, self.run.cursor
+        # To discard a Job reads the row before its COMMIT, which may not have happened.
+        chunk, place = self.chunk, (self.chunk if self.failure else self.run).cursor
         self._renew(error)
         is_committed = self.run.cursor != place
         if is_committed:
