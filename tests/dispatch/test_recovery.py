@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
 from unittest import mock
 
@@ -26,6 +28,8 @@ from upkeep.dispatch.recovery import Swept, interval, sweep, watch
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
+
+PATIENCE = 20.0  # seconds, for what takes a fraction of one
 
 AN_HOUR = timedelta(hours=1)
 
@@ -225,10 +229,26 @@ class TestAbandonedRun:
         Lease.objects.filter(run=run).update(until=Now() + AN_HOUR)
         assert sweep() == Swept()
 
+    @pytest.mark.django_db(transaction=True)
+    def test_has_its_hook_called_when_no_other_is_left_waiting(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hook may take its time."""
+        left: list[int] = []
+
+        def after_interrupt(self: Numbers) -> None:
+            left.append(Run.objects.abandoned().count())
+
+        monkeypatch.setattr(Numbers, "after_interrupt", after_interrupt)
+        for _ in range(2):
+            silent(run_in(Status.RUNNING))
+        assert sweep() == Swept(taken_over=2)
+        assert left == [0, 0]
+
     def test_that_was_heard_of_after_all_is_left_alone(self) -> None:
         run = silent(run_in(Status.RUNNING))
         Run.objects.update(lease_until=Now() + AN_HOUR)
-        assert recovery._take_over(run) is False
+        assert recovery._take_over(run, moves=[]) is False
         assert Run.objects.get(pk=run.pk).status == Status.RUNNING
 
     def test_whose_class_is_gone_is_mended_too(self) -> None:
@@ -333,28 +353,89 @@ class TestWatch:
     def at_once(self, settings: Any) -> None:
         settings.UPKEEP = {"LEASE": timedelta(seconds=0.02)}
 
+    @pytest.mark.parametrize("job", ["_rescue_in_silence", "_tidy"])
     @pytest.mark.parametrize(
         "trouble", [OperationalError("away"), ConnectionRefusedError(), ValueError()]
     )
     @pytest.mark.usefixtures("at_once")
-    def test_outlives_trouble(self, trouble: Exception) -> None:
+    def test_outlives_trouble(self, trouble: Exception, job: str) -> None:
         stop, looks = threading.Event(), iter([trouble, Swept(), "stop"])
-        with mock.patch.object(
-            recovery, "sweep", side_effect=partial(look, looks, stop)
-        ):
+        idle = {
+            "_rescue_in_silence": mock.Mock(side_effect=Swept),
+            "_tidy": mock.Mock(),
+        }
+        busy = mock.Mock(side_effect=partial(look, looks, stop))
+        with mock.patch.multiple(recovery, **idle | {job: busy}):
             watch(stop)
         assert not list(looks)
+
+    @pytest.mark.usefixtures("at_once")
+    def test_looks_for_runs_while_a_hook_does_not_end(self) -> None:
+        """Or a storage, or a mail server: nobody waits for what they are asked."""
+        stop, is_over, begun = (threading.Event() for _ in range(3))
+        seen = threading.Semaphore(0)
+
+        def rescue() -> Swept:
+            if begun.is_set():
+                seen.release()
+            return Swept()
+
+        def hang(*_given: object, **_more: object) -> None:
+            begun.set()
+            is_over.wait(PATIENCE)
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", rescue),
+            mock.patch.object(recovery, "_tidy", hang),
+            watching(stop, is_over),
+        ):
+            assert all(seen.acquire(timeout=PATIENCE) for _ in range(3))
+
+    @pytest.mark.usefixtures("at_once")
+    def test_tells_of_runs_that_it_has_taken_over(self) -> None:
+        stop, told = threading.Event(), list[str]()
+        found = chain([Swept(moves=[mock.sentinel.move])], repeat(Swept()))
+
+        def tell(move: Any) -> None:
+            told.append(str(threading.current_thread().name))
+            stop.set()
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", side_effect=found),
+            mock.patch.object(recovery, "announce_on_commit", tell),
+            mock.patch.object(recovery, "_tidy"),
+        ):
+            watch(stop)
+        assert told == ["upkeep-housekeeper"]
 
     def test_stops_at_once_when_told(self) -> None:
         stop = threading.Event()
         stop.set()
-        with mock.patch.object(recovery, "sweep", side_effect=AssertionError):
+        with mock.patch.object(
+            recovery, "_rescue_in_silence", side_effect=AssertionError
+        ):
             watch(stop)
 
 
-def look(looks: Iterator[Any], stop: threading.Event, *, prune: bool) -> None:
+@contextmanager
+def watching(stop: threading.Event, is_over: threading.Event) -> Iterator[None]:
+    """Have a watcher, until the block ends and with it what hangs."""
+    watcher = threading.Thread(target=watch, args=[stop])
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        stop.set()
+        watcher.join()
+
+
+def look(
+    looks: Iterator[Any], stop: threading.Event, *_swept: Swept, **_more: bool
+) -> Swept:
     found = next(looks)
     if isinstance(found, Exception):
         raise found
     if found == "stop":
         stop.set()
+    return Swept()
