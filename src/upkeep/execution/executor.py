@@ -219,9 +219,12 @@ class Executor:
     def _wait(self, hold: Hold) -> bool:
         """Wait, which is no time of the run's own; True if it is not ours any more."""
         begun = monotonic()
-        with self.pacemaker.watching(looks=False):
-            is_over = self.throttling.wait(hold)
-        self.since += monotonic() - begun
+        try:
+            with self.pacemaker.watching(looks=False):
+                is_over = self.throttling.wait(hold)
+        finally:
+            self.since += (waited := monotonic() - begun)
+            self.patience.put_off(waited)
         if is_over:
             self._announce()
         return is_over

@@ -79,6 +79,11 @@ class Patience:
         self._since: float | None = None
         self._wait = FIRST_WAIT.total_seconds()
 
+    def put_off(self, seconds: float) -> None:
+        """Do not count a time in which it waited for something else."""
+        if self._since is not None:
+            self._since += seconds
+
     @property
     def is_tried(self) -> bool:
         """Tell whether somebody waits for something to succeed."""
