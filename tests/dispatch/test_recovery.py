@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 from unittest import mock
 
@@ -24,7 +24,7 @@ from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
 from upkeep.dispatch.messages import PATH
-from upkeep.dispatch.recovery import Swept, interval, sweep, watch
+from upkeep.dispatch.recovery import Swept, interval, rescue, sweep, watch
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
@@ -172,6 +172,54 @@ class TestLostMessage:
         sweep()
         assert recovery._send_again(late) is False
         assert len(messages()) == 1
+
+
+@pytest.mark.django_db
+class TestLongQueue:
+    """Of many messages that are late each costs a look, and runs wait for none."""
+
+    @pytest.fixture(autouse=True)
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a second pass between any two looks at a clock."""
+        seconds = count()
+        monkeypatch.setattr(recovery, "monotonic", lambda: next(seconds))
+        monkeypatch.setattr(CountUp, "concurrency", None)
+
+    def late(self, runs: int) -> None:
+        for _ in range(runs):
+            overdue(CountUp.enqueue())
+        lose_messages()
+
+    def test_is_seen_to_for_a_part_of_the_time_between_two_looks(self) -> None:
+        self.late(runs=5)
+        swept = rescue()
+        assert 0 < swept.sent_again < 5
+        assert swept.is_cut_short
+        assert swept.sent_again * timedelta(seconds=1) < interval()
+
+    def test_is_seen_to_in_the_end(self) -> None:
+        self.late(runs=5)
+        while rescue().is_cut_short:
+            pass
+        assert len(messages()) == 5
+
+    def test_keeps_no_abandoned_run_waiting(self) -> None:
+        self.late(runs=5)
+        rescue()
+        run = silent(run_in(Status.RUNNING))
+        assert rescue().taken_over == 1
+        assert Run.objects.get(pk=run.pk).status == Status.INTERRUPTED
+
+    def test_is_seen_to_as_a_whole_where_somebody_looks_once(self) -> None:
+        self.late(runs=5)
+        assert sweep() == Swept(sent_again=5)
+
+    def test_has_none_at_its_head_that_keep_others_from_being_helped(self) -> None:
+        self.late(runs=20)
+        Run.objects.update(backend="gone")
+        self.late(runs=1)
+        looks = [rescue().sent_again for _ in range(200)]
+        assert sum(looks) == 1
 
 
 @pytest.mark.django_db
@@ -375,7 +423,7 @@ class TestWatch:
         stop, is_over, begun = (threading.Event() for _ in range(3))
         seen = threading.Semaphore(0)
 
-        def rescue() -> Swept:
+        def look_again() -> Swept:
             if begun.is_set():
                 seen.release()
             return Swept()
@@ -385,11 +433,28 @@ class TestWatch:
             is_over.wait(PATIENCE)
 
         with (
-            mock.patch.object(recovery, "_rescue_in_silence", rescue),
+            mock.patch.object(recovery, "_rescue_in_silence", look_again),
             mock.patch.object(recovery, "_tidy", hang),
             watching(stop, is_over),
         ):
             assert all(seen.acquire(timeout=PATIENCE) for _ in range(3))
+
+    def test_looks_again_at_once_where_a_long_queue_cut_it_short(self) -> None:
+        stop = threading.Event()
+        looks = iter([Swept(is_cut_short=True), Swept(is_cut_short=True), Swept()])
+        waits = []
+
+        def wait(seconds: float) -> bool:
+            waits.append(seconds)
+            return len(waits) == 4
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", side_effect=looks),
+            mock.patch.object(recovery, "_tidy"),
+            mock.patch.object(stop, "wait", wait),
+        ):
+            watch(stop)
+        assert waits == [10, 0, 0, 10]
 
     @pytest.mark.usefixtures("at_once")
     def test_tells_of_runs_that_it_has_taken_over(self) -> None:

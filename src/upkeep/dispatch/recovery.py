@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from django.db import OperationalError, connections
@@ -51,6 +53,9 @@ class Swept:
     runs: int = 0
     announced: int = 0
     calls: int = 0
+    is_cut_short: bool = field(default=False, compare=False, repr=False)
+    """More messages are late than there was time for."""
+
     moves: list[Event] = field(default_factory=list, compare=False, repr=False)
     """Of the runs that were taken over: nobody has been told of them yet."""
 
@@ -74,7 +79,7 @@ def sweep(*, prune: bool = True) -> Swept:
     `prune` deletes old messages of ours as well, which costs the reading of them all,
     files that no run knows, and some of the runs past their retention.
     """
-    swept = rescue()
+    swept = rescue(at_most=timedelta.max)
     _tidy(swept, prune=prune)
     return swept
 
@@ -90,28 +95,52 @@ def _tidy(swept: Swept, *, prune: bool) -> None:
         _guarded(_forget_causes, "the causes of dead letters")
 
 
-def rescue() -> Swept:
+def rescue(*, at_most: timedelta | None = None) -> Swept:
     """
     Look once for runs and calls that nobody advances: all of a sweep that is urgent.
 
     That is three queries by an index where there are none. What others owe is not told
     here, for hooks may take their time, and of the moves made here all at the end.
+    `at_most` is how long it sees to messages and calls; by default a part of the time
+    between two looks, lest runs whose worker died wait for those of a long queue.
     """
-    swept = _rescue_in_silence()
+    swept = _rescue_in_silence(at_most)
     _tell(swept.moves)
     return swept
 
 
-def _rescue_in_silence() -> Swept:
-    runs = Run.objects.using(home())
+def _rescue_in_silence(at_most: timedelta | None = None) -> Swept:
     swept = Swept()
-    for run in runs.abandoned():
+    for run in Run.objects.using(home()).abandoned():
         swept.taken_over += _guarded(partial(_take_over, moves=swept.moves), run)
-    for run in runs.unheard():
+    share = (at_most or interval() / 4) / 2
+    for run in _while_time_is_left(swept, share, _unheard()):
         swept.sent_again += _guarded(_send_again, run)
-    for letter in calls.due():
+    for letter in _while_time_is_left(swept, share, calls.due()):
         swept.calls += _guarded(calls.look_after, letter)
     return swept
+
+
+def _unheard() -> Iterator[Run]:
+    """Yield the runs whose message is late, each as it is when its turn comes."""
+    runs = Run.objects.using(home()).unheard()
+    late = list(runs.values_list("pk", flat=True))
+    random.shuffle(late)  # Else those that nobody can help stood before all others.
+    for pk in late:
+        if run := runs.filter(pk=pk).first():
+            yield run
+
+
+def _while_time_is_left(
+    swept: Swept, share: timedelta, subjects: Iterable[Subject]
+) -> Iterator[Subject]:
+    """Yield one after the other, the first in any case, as long as there is time."""
+    until = monotonic() + share.total_seconds()
+    for subject in subjects:
+        yield subject
+        if monotonic() > until:
+            swept.is_cut_short = True
+            return
 
 
 def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
@@ -210,10 +239,12 @@ def interval() -> timedelta:
 
 def watch(stop: threading.Event) -> None:
     """Sweep again and again until told to stop; a database away is waited for."""
-    housekeeper = Housekeeper()
-    while not stop.wait(interval().total_seconds()):
+    housekeeper, swept = Housekeeper(), Swept()
+    while not stop.wait(0 if swept.is_cut_short else interval().total_seconds()):
+        swept = Swept()
         with _outlived("look for runs"):
-            housekeeper.moves += _rescue_in_silence().moves
+            swept = _rescue_in_silence()
+            housekeeper.moves += swept.moves
         housekeeper.begin()
     housekeeper.join()
 
