@@ -10,7 +10,7 @@ from django.db.models import F
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home, storable, through_deadlocks
-from upkeep.execution.apart import write_apart
+from upkeep.execution.apart import PATIENCE_OF_THREAD, write_apart
 from upkeep.execution.beats import beating
 from upkeep.execution.failures import told
 from upkeep.execution.letters import tell_of
@@ -97,6 +97,7 @@ def _resolve(second: SecondCall) -> None:
         partial(rows.update, **change),
         behind=_nothing,
         what=f"That the call of dead letter {second.letter} went well",
+        patience=PATIENCE_OF_THREAD,
     )
 
 
@@ -107,6 +108,7 @@ def _open_again(second: SecondCall, error: BaseException) -> None:
         partial(open_again, _rows(second, State.RETRYING), **fields),
         behind=partial(_tell_of_again, second.letter),
         what=f"That the call of dead letter {second.letter} failed again",
+        patience=PATIENCE_OF_THREAD,
     )
 
 
