@@ -28,6 +28,7 @@ from upkeep.execution.chunks import Chunk, Walker
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
+    LEAST_TRIES,
     PATIENCE,
     Failure,
     Patience,
@@ -124,7 +125,7 @@ class Executor:
         self.saver: Saver | None = None  # Of a task that leaves writing to us.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
-        self.patience = Patience(PATIENCE)
+        self.patience = Patience(PATIENCE, tries=LEAST_TRIES)
         self.since = monotonic()
 
     def run_to_a_stop(self) -> None:
