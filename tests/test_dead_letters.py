@@ -11,8 +11,15 @@ from unittest import mock
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
+from tests.execution.test_failures import end_session
 from tests.testapp import calls
 from tests.testapp.calls import (
     PaymentError,
@@ -259,6 +266,35 @@ class TestTransactions:
             refuse(lambda: charge(7))
             raise DatabaseError
         assert kept().item == "charge(7)"
+
+    def test_also_where_the_connection_was_lost_meanwhile(self) -> None:
+        """A call that waits for somebody else may outlive a restart of the database."""
+        if connection.vendor == "sqlite":
+            pytest.skip("by design: SQLite has no sessions to end")
+
+        def lose_and_fail(*_what: object) -> None:
+            with suppress(DatabaseError):
+                end_session()
+            raise NO
+
+        with (
+            mock.patch.object(calls, "ask", lose_and_fail),
+            pytest.raises(PaymentError),
+        ):
+            charge(7)
+        assert DeadLetter.objects.get().item == "charge(7)"
+
+    def test_also_where_the_database_is_away_for_a_moment(self) -> None:
+        save, away = DeadLetter.save, iter([InterfaceError(), InterfaceError()])
+
+        def save_later(letter: DeadLetter, **given: Any) -> None:
+            for error in away:
+                raise error
+            save(letter, **given)
+
+        with mock.patch.object(DeadLetter, "save", save_later):
+            refuse(lambda: charge(7))
+        assert DeadLetter.objects.get().item == "charge(7)"
 
     def test_a_letter_that_cannot_be_written_changes_nothing(
         self, caplog: pytest.LogCaptureFixture

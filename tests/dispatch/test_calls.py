@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils.module_loading import import_string
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from tests.dispatch.queue import lose_messages, messages
+from tests.execution.test_failures import end_session
 from tests.runs.test_slots import raced
 from tests.testapp import calls
 from tests.testapp.calls import (
@@ -399,6 +401,27 @@ class TestCrashes:
         ):
             deliver(letter)
         assert fresh(letter).state == "resolved"
+
+    @pytest.mark.parametrize("error", [None, PaymentError("again")])
+    def test_a_worker_that_lost_its_connection_notes_how_it_ended(
+        self, error: Exception | None
+    ) -> None:
+        if connection.vendor == "sqlite":
+            pytest.skip("by design: SQLite has no sessions to end")
+        letter = failed(charge, 7)
+        letter.retry()
+
+        def lose(*_what: object) -> str:
+            with suppress(DatabaseError):
+                end_session()
+            if error:
+                raise error
+            return "paid"
+
+        with mock.patch.object(calls, "ask", lose):
+            deliver(letter)
+        assert fresh(letter).state == ("open" if error else "resolved")
+        assert letter.error_message == str(error or NO)
 
     @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
     def test_a_worker_that_is_ended_amid_the_call_opens_it_again(

@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import chain, count, repeat
 from typing import Any
 from unittest import mock
 
@@ -22,10 +24,12 @@ from upkeep.conf import conf
 from upkeep.databases import Now
 from upkeep.dispatch import recovery
 from upkeep.dispatch.messages import PATH
-from upkeep.dispatch.recovery import Swept, interval, sweep, watch
+from upkeep.dispatch.recovery import Swept, interval, rescue, sweep, watch
 from upkeep.runs.leases import Lease
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
+
+PATIENCE = 20.0  # seconds, for what takes a fraction of one
 
 AN_HOUR = timedelta(hours=1)
 
@@ -171,6 +175,54 @@ class TestLostMessage:
 
 
 @pytest.mark.django_db
+class TestLongQueue:
+    """Of many messages that are late each costs a look, and runs wait for none."""
+
+    @pytest.fixture(autouse=True)
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a second pass between any two looks at a clock."""
+        seconds = count()
+        monkeypatch.setattr(recovery, "monotonic", lambda: next(seconds))
+        monkeypatch.setattr(CountUp, "concurrency", None)
+
+    def late(self, runs: int) -> None:
+        for _ in range(runs):
+            overdue(CountUp.enqueue())
+        lose_messages()
+
+    def test_is_seen_to_for_a_part_of_the_time_between_two_looks(self) -> None:
+        self.late(runs=5)
+        swept = rescue()
+        assert 0 < swept.sent_again < 5
+        assert swept.is_cut_short
+        assert swept.sent_again * timedelta(seconds=1) < interval()
+
+    def test_is_seen_to_in_the_end(self) -> None:
+        self.late(runs=5)
+        while rescue().is_cut_short:
+            pass
+        assert len(messages()) == 5
+
+    def test_keeps_no_abandoned_run_waiting(self) -> None:
+        self.late(runs=5)
+        rescue()
+        run = silent(run_in(Status.RUNNING))
+        assert rescue().taken_over == 1
+        assert Run.objects.get(pk=run.pk).status == Status.INTERRUPTED
+
+    def test_is_seen_to_as_a_whole_where_somebody_looks_once(self) -> None:
+        self.late(runs=5)
+        assert sweep() == Swept(sent_again=5)
+
+    def test_has_none_at_its_head_that_keep_others_from_being_helped(self) -> None:
+        self.late(runs=20)
+        Run.objects.update(backend="gone")
+        self.late(runs=1)
+        looks = [rescue().sent_again for _ in range(200)]
+        assert sum(looks) == 1
+
+
+@pytest.mark.django_db
 class TestAbandonedRun:
     @pytest.mark.parametrize(
         ("status", "then"),
@@ -225,10 +277,26 @@ class TestAbandonedRun:
         Lease.objects.filter(run=run).update(until=Now() + AN_HOUR)
         assert sweep() == Swept()
 
+    @pytest.mark.django_db(transaction=True)
+    def test_has_its_hook_called_when_no_other_is_left_waiting(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hook may take its time."""
+        left: list[int] = []
+
+        def after_interrupt(self: Numbers) -> None:
+            left.append(Run.objects.abandoned().count())
+
+        monkeypatch.setattr(Numbers, "after_interrupt", after_interrupt)
+        for _ in range(2):
+            silent(run_in(Status.RUNNING))
+        assert sweep() == Swept(taken_over=2)
+        assert left == [0, 0]
+
     def test_that_was_heard_of_after_all_is_left_alone(self) -> None:
         run = silent(run_in(Status.RUNNING))
         Run.objects.update(lease_until=Now() + AN_HOUR)
-        assert recovery._take_over(run) is False
+        assert recovery._take_over(run, moves=[]) is False
         assert Run.objects.get(pk=run.pk).status == Status.RUNNING
 
     def test_whose_class_is_gone_is_mended_too(self) -> None:
@@ -333,28 +401,106 @@ class TestWatch:
     def at_once(self, settings: Any) -> None:
         settings.UPKEEP = {"LEASE": timedelta(seconds=0.02)}
 
+    @pytest.mark.parametrize("job", ["_rescue_in_silence", "_tidy"])
     @pytest.mark.parametrize(
         "trouble", [OperationalError("away"), ConnectionRefusedError(), ValueError()]
     )
     @pytest.mark.usefixtures("at_once")
-    def test_outlives_trouble(self, trouble: Exception) -> None:
+    def test_outlives_trouble(self, trouble: Exception, job: str) -> None:
         stop, looks = threading.Event(), iter([trouble, Swept(), "stop"])
-        with mock.patch.object(
-            recovery, "sweep", side_effect=partial(look, looks, stop)
-        ):
+        idle = {
+            "_rescue_in_silence": mock.Mock(side_effect=Swept),
+            "_tidy": mock.Mock(),
+        }
+        busy = mock.Mock(side_effect=partial(look, looks, stop))
+        with mock.patch.multiple(recovery, **idle | {job: busy}):
             watch(stop)
         assert not list(looks)
+
+    @pytest.mark.usefixtures("at_once")
+    def test_looks_for_runs_while_a_hook_does_not_end(self) -> None:
+        """Or a storage, or a mail server: nobody waits for what they are asked."""
+        stop, is_over, begun = (threading.Event() for _ in range(3))
+        seen = threading.Semaphore(0)
+
+        def look_again() -> Swept:
+            if begun.is_set():
+                seen.release()
+            return Swept()
+
+        def hang(*_given: object, **_more: object) -> None:
+            begun.set()
+            is_over.wait(PATIENCE)
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", look_again),
+            mock.patch.object(recovery, "_tidy", hang),
+            watching(stop, is_over),
+        ):
+            assert all(seen.acquire(timeout=PATIENCE) for _ in range(3))
+
+    def test_looks_again_at_once_where_a_long_queue_cut_it_short(self) -> None:
+        stop = threading.Event()
+        looks = iter([Swept(is_cut_short=True), Swept(is_cut_short=True), Swept()])
+        waits = []
+
+        def wait(seconds: float) -> bool:
+            waits.append(seconds)
+            return len(waits) == 4
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", side_effect=looks),
+            mock.patch.object(recovery, "_tidy"),
+            mock.patch.object(stop, "wait", wait),
+        ):
+            watch(stop)
+        assert waits == [10, 0, 0, 10]
+
+    @pytest.mark.usefixtures("at_once")
+    def test_tells_of_runs_that_it_has_taken_over(self) -> None:
+        stop, told = threading.Event(), list[str]()
+        found = chain([Swept(moves=[mock.sentinel.move])], repeat(Swept()))
+
+        def tell(move: Any) -> None:
+            told.append(str(threading.current_thread().name))
+            stop.set()
+
+        with (
+            mock.patch.object(recovery, "_rescue_in_silence", side_effect=found),
+            mock.patch.object(recovery, "announce_on_commit", tell),
+            mock.patch.object(recovery, "_tidy"),
+        ):
+            watch(stop)
+        assert told == ["upkeep-housekeeper"]
 
     def test_stops_at_once_when_told(self) -> None:
         stop = threading.Event()
         stop.set()
-        with mock.patch.object(recovery, "sweep", side_effect=AssertionError):
+        with mock.patch.object(
+            recovery, "_rescue_in_silence", side_effect=AssertionError
+        ):
             watch(stop)
 
 
-def look(looks: Iterator[Any], stop: threading.Event, *, prune: bool) -> None:
+@contextmanager
+def watching(stop: threading.Event, is_over: threading.Event) -> Iterator[None]:
+    """Have a watcher, until the block ends and with it what hangs."""
+    watcher = threading.Thread(target=watch, args=[stop])
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        stop.set()
+        watcher.join()
+
+
+def look(
+    looks: Iterator[Any], stop: threading.Event, *_swept: Swept, **_more: bool
+) -> Swept:
     found = next(looks)
     if isinstance(found, Exception):
         raise found
     if found == "stop":
         stop.set()
+    return Swept()

@@ -19,6 +19,7 @@ from pytest_django import Settings
 
 from upkeep.compat import DjangoTask
 from upkeep.dispatch import recovery, supervisor
+from upkeep.dispatch.recovery import Swept
 from upkeep.dispatch.supervisor import Supervisor, Worker, worker_commands
 from upkeep.exceptions import QueueRefused
 
@@ -28,6 +29,7 @@ DUMMY = f"{DjangoTask.__module__.split('.base')[0]}.backends.dummy.DummyBackend"
 SUPERVISE = """
 import sys, django
 django.setup()
+from upkeep.dispatch.recovery import Swept
 from upkeep.dispatch.supervisor import Supervisor
 Supervisor([["shell", "--no-imports", "-c", sys.argv[1]]], workers=2).run()
 """
@@ -225,12 +227,14 @@ class TestWatcher:
             if has_swept.is_set() or next(looks) == 25:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        def sweep(*, prune: bool) -> None:
+        def rescue() -> Swept:
             has_swept.set()
+            return Swept()
 
         with (
             mock.patch.object(Worker, "keep_alive", look),
-            mock.patch.object(recovery, "sweep", side_effect=sweep),
+            mock.patch.object(recovery, "_rescue_in_silence", rescue),
+            mock.patch.object(recovery, "_tidy"),
         ):
             Supervisor([["db_worker"]]).run()
         assert has_swept.is_set()

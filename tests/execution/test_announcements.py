@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django import forms
 from django.db import DatabaseError, connection, transaction
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from tests.dispatch.queue import messages
 from tests.execution.story import go_on, log_of, resume
@@ -490,6 +492,26 @@ class TestWhatIsLeft:
         assert heard == []
         long_after()
         assert sweep() == Swept(announced=3)
+
+
+def test_a_hook_that_takes_longer_than_a_lease_is_called_once(
+    known: Known, settings: Settings
+) -> None:
+    lease = 0.6
+    settings.UPKEEP = {"LEASE": timedelta(seconds=lease)}
+
+    @known
+    class Slow(Trial):
+        def after_complete(self) -> None:
+            HEARD.append("after_complete")
+            until = time.monotonic() + 3 * lease
+            while HEARD.count("after_complete") == 1 and time.monotonic() < until:
+                sweep()
+                time.sleep(lease / 10)
+
+    Slow.run_now()
+    assert HEARD.count("after_complete") == 1
+    assert not Event.objects.filter(announce_at__isnull=False).exists()
 
 
 def test_a_worker_that_lost_its_lease_calls_no_hook(

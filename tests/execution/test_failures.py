@@ -634,6 +634,31 @@ class TestPassing:
         assert (run.status, run.done) == (Status.ERRORED, MIDDLE - 1)
         assert run.error_class.endswith("OperationalError")
 
+    @pytest.mark.parametrize("times", [4, 30])
+    def test_an_item_longer_than_all_patience_is_tried_again_several_times(
+        self, known: Known, monkeypatch: pytest.MonkeyPatch, times: int
+    ) -> None:
+        """A database that was restarted twice, say, in the midst of it."""
+        monkeypatch.setattr(failures, "monotonic", clock)
+        monkeypatch.setattr("upkeep.execution.executor.time.sleep", clock.sleep)
+        tried: list[Item] = []
+
+        @known
+        class Trial(CountUp):
+            def process(self, item: Item) -> None:
+                super().process(item)
+                if item.pk == FIRST and len(tried) < times:
+                    tried.append(item)
+                    clock.sleep(400)
+                    raise passing_error()
+
+        run = Trial.run_now()
+        if times < failures.LEAST_TRIES:
+            assert faults(run) == []
+        else:
+            assert (run.status, run.done) == (Status.ERRORED, 0)
+            assert len(tried) == failures.LEAST_TRIES + 1
+
     def test_a_time_budget_that_is_shorter_does_not_make_patience_endless(
         self, known: Known, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -22,7 +22,7 @@ from tests.testapp.maintenance import CountUp
 from tests.testapp.models import Effect, Item
 from upkeep import Job, Task, Throttle, throttle
 from upkeep.databases import Now
-from upkeep.execution import executor, throttling, waiting
+from upkeep.execution import executor, failures, throttling, waiting
 from upkeep.execution.claim import Claim
 from upkeep.execution.interruption import Interruption
 from upkeep.models import Run
@@ -600,6 +600,22 @@ class TestErrors:
                 raise InterfaceError("gone")
 
         assert faults(advance(gated(Gate(ask)).enqueue())) == []
+
+    @pytest.mark.parametrize("wait", [SECOND, 4 * SECOND])
+    def test_that_goes_away_twice_while_a_throttle_holds_is_waited_for_each_time(
+        self, gated: Any, monkeypatch: pytest.MonkeyPatch, wait: timedelta
+    ) -> None:
+        """How long a throttle holds is no time for which the database was away."""
+        monkeypatch.setattr(failures, "monotonic", clock)
+        between = 10 * MINUTE // wait
+
+        def say(gate: Gate) -> bool:
+            if len(gate.asked) in {1, between}:
+                raise InterfaceError("the line went dead")
+            return len(gate.asked) < between + 10
+
+        run = gated(Gate(say, backoff=wait)).run_now()
+        assert faults(run) == []
 
     def test_it_is_over_for_a_run_that_was_held(self, gated: Any) -> None:
         def say(gate: Gate) -> bool:

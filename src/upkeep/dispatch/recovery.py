@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from django.db import OperationalError, connections
@@ -23,7 +26,8 @@ from upkeep.exceptions import TaskNotFound
 from upkeep.execution.announcements import announce_what_is_left
 from upkeep.execution.claim import let_go
 from upkeep.runs import causes, retention, uploads
-from upkeep.runs.models import Run
+from upkeep.runs.events import Event
+from upkeep.runs.models import Run, announce_on_commit
 from upkeep.runs.querysets import abandoned
 from upkeep.runs.sources import Source, moves_from
 from upkeep.runs.status import Status
@@ -49,6 +53,11 @@ class Swept:
     runs: int = 0
     announced: int = 0
     calls: int = 0
+    is_cut_short: bool = field(default=False, compare=False, repr=False)
+    """More messages are late than there was time for."""
+
+    moves: list[Event] = field(default_factory=list, compare=False, repr=False)
+    """Of the runs that were taken over: nobody has been told of them yet."""
 
     def __str__(self) -> str:
         return (
@@ -70,8 +79,13 @@ def sweep(*, prune: bool = True) -> Swept:
     `prune` deletes old messages of ours as well, which costs the reading of them all,
     files that no run knows, and some of the runs past their retention.
     """
-    swept = rescue()
-    # Only now: a hook that takes its time must not keep the runs waiting.
+    swept = rescue(at_most=timedelta.max)
+    _tidy(swept, prune=prune)
+    return swept
+
+
+def _tidy(swept: Swept, *, prune: bool) -> None:
+    """Do what may take long, and what nobody waits for."""
     swept.announced = _guarded(_announce, "the moves that were not announced")
     for alias in task_backends.settings if prune else ():
         swept.pruned += _guarded(_prune, alias)
@@ -79,25 +93,54 @@ def sweep(*, prune: bool = True) -> Swept:
         swept.files = _guarded(_sweep_files, "the storage of files")
         swept.runs = _guarded(_prune_runs, "the runs past their retention")
         _guarded(_forget_causes, "the causes of dead letters")
-    return swept
 
 
-def rescue() -> Swept:
+def rescue(*, at_most: timedelta | None = None) -> Swept:
     """
     Look once for runs and calls that nobody advances: all of a sweep that is urgent.
 
     That is three queries by an index where there are none. What others owe is not told
-    here, for hooks may take their time.
+    here, for hooks may take their time, and of the moves made here all at the end.
+    `at_most` is how long it sees to messages and calls; by default a part of the time
+    between two looks, lest runs whose worker died wait for those of a long queue.
     """
-    runs = Run.objects.using(home())
+    swept = _rescue_in_silence(at_most)
+    _tell(swept.moves)
+    return swept
+
+
+def _rescue_in_silence(at_most: timedelta | None = None) -> Swept:
     swept = Swept()
-    for run in runs.abandoned():
-        swept.taken_over += _guarded(_take_over, run)
-    for run in runs.unheard():
+    for run in Run.objects.using(home()).abandoned():
+        swept.taken_over += _guarded(partial(_take_over, moves=swept.moves), run)
+    share = (at_most or interval() / 4) / 2
+    for run in _while_time_is_left(swept, share, _unheard()):
         swept.sent_again += _guarded(_send_again, run)
-    for letter in calls.due():
+    for letter in _while_time_is_left(swept, share, calls.due()):
         swept.calls += _guarded(calls.look_after, letter)
     return swept
+
+
+def _unheard() -> Iterator[Run]:
+    """Yield the runs whose message is late, each as it is when its turn comes."""
+    runs = Run.objects.using(home()).unheard()
+    late = list(runs.values_list("pk", flat=True))
+    random.shuffle(late)  # Else those that nobody can help stood before all others.
+    for pk in late:
+        if run := runs.filter(pk=pk).first():
+            yield run
+
+
+def _while_time_is_left(
+    swept: Swept, share: timedelta, subjects: Iterable[Subject]
+) -> Iterator[Subject]:
+    """Yield one after the other, the first in any case, as long as there is time."""
+    until = monotonic() + share.total_seconds()
+    for subject in subjects:
+        yield subject
+        if monotonic() > until:
+            swept.is_cut_short = True
+            return
 
 
 def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
@@ -112,7 +155,13 @@ def _guarded(mend: Callable[[Subject], int], subject: Subject) -> int:
         return 0
 
 
-def _take_over(run: Run) -> bool:
+def _tell(moves: list[Event]) -> None:
+    """Tell of moves behind their commit, and forget them."""
+    while moves:
+        announce_on_commit(moves.pop(0))
+
+
+def _take_over(run: Run, *, moves: list[Event]) -> bool:
     """Take a run from a worker whose lease is over, and end its session first."""
     _evict_holder(run)
     with moves_from(Source.SWEEP):
@@ -121,6 +170,7 @@ def _take_over(run: Run) -> bool:
             Status(run.status),
             fence=Q(lease_token=run.lease_token) & abandoned(),
             reason=f"Its worker {run.worker} fell silent; the next one goes on.",
+            announce=moves.append,
             workers_lost=F("workers_lost") + 1,
         )
     if taken:
@@ -189,11 +239,57 @@ def interval() -> timedelta:
 
 def watch(stop: threading.Event) -> None:
     """Sweep again and again until told to stop; a database away is waited for."""
-    rounds = itertools.count()
-    while not stop.wait(interval().total_seconds()):
-        try:
-            sweep(prune=next(rounds) % PRUNE_EVERY == 0)
-        except Exception as error:  # noqa: BLE001 - without a watcher nobody looks
-            logger.warning("The sweep could not look for runs: %r", error)
-        finally:
-            connections.close_all()
+    housekeeper, swept = Housekeeper(), Swept()
+    while not stop.wait(0 if swept.is_cut_short else interval().total_seconds()):
+        swept = Swept()
+        with _outlived("look for runs"):
+            swept = _rescue_in_silence()
+            housekeeper.moves += swept.moves
+        housekeeper.begin()
+    housekeeper.join()
+
+
+class Housekeeper:
+    """
+    Does in a thread beside the watcher what may take long, one round after the other.
+
+    A hook or a storage that does not answer must not keep runs waiting.
+    """
+
+    def __init__(self) -> None:
+        self.moves: list[Event] = []
+        """Of runs that the watcher has taken over, for the next round."""
+
+        self._rounds = itertools.count()
+        self._thread = threading.Thread()
+
+    def begin(self) -> None:
+        """Begin a round, unless the last one is still under way."""
+        if self._thread.is_alive():
+            return
+        moves, self.moves = self.moves, []
+        self._thread = threading.Thread(
+            target=self._do, args=[moves], name="upkeep-housekeeper", daemon=True
+        )
+        self._thread.start()
+
+    def _do(self, moves: list[Event]) -> None:
+        with _outlived("tidy up"):
+            _tell(moves)
+            _tidy(Swept(), prune=next(self._rounds) % PRUNE_EVERY == 0)
+
+    def join(self) -> None:
+        """Wait for the round that is under way."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+@contextmanager
+def _outlived(verb: str) -> Iterator[None]:
+    """Go on whatever goes wrong inside, and let go of the connections."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - without a watcher nobody looks
+        logger.warning("The sweep could not %s: %r", verb, error)
+    finally:
+        connections.close_all()

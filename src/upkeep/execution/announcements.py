@@ -20,6 +20,7 @@ from upkeep import databases, signals
 from upkeep.conf import conf
 from upkeep.databases import Now, home
 from upkeep.execution import mails
+from upkeep.execution.beats import beating
 from upkeep.execution.listeners import Listeners
 from upkeep.execution.reporting import presentable, report, secrets_of_run
 from upkeep.runs.events import Event
@@ -100,7 +101,8 @@ def announce(
             return False
         run = task.run if task else _run_of(event)
         if run is not None:
-            _tell(event, run, task, error)
+            with beating(partial(_beat, event), what=f"The telling of {event}"):
+                _tell(event, run, task, error)
         _note_as_told(event)
     except (DatabaseError, InterfaceError) as failure:
         # The event is still there for the sweep.
@@ -139,6 +141,12 @@ def _take(event: Event) -> bool:
     """Reserve the telling for this process, for as long as a lease."""
     row = Event.objects.using(home()).filter(pk=event.pk, announce_at=event.announce_at)
     return bool(row.update(announce_at=Now() + conf.LEASE))
+
+
+def _beat(event: Event) -> None:
+    """Keep it reserved: a hook may take longer than a lease."""
+    rows = Event.objects.using(home()).filter(pk=event.pk, announce_at__isnull=False)
+    rows.update(announce_at=Now() + conf.LEASE)
 
 
 def _note_as_told(event: Event) -> None:

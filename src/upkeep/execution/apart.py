@@ -11,34 +11,47 @@ from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from upkeep.databases import home, is_passing, through_deadlocks, writing
+from upkeep.databases import (
+    forget_lost_connection,
+    home,
+    is_passing,
+    through_deadlocks,
+    writing,
+)
 from upkeep.execution.failures import Patience
 
 logger = logging.getLogger("upkeep")
 
 T = TypeVar("T")
 
-# How long the caller waits for the write, lest it wait for locks of its own for ever.
+# How long the caller waits for the write, lest it wait for locks of its own for ever,
+# or for a database that is away.
 PATIENCE = timedelta(seconds=5)
 
-# How long the write itself waits for a lock or a database that is away.
+# How long the write itself waits for them where nobody is kept waiting by that.
 PATIENCE_OF_THREAD = timedelta(minutes=1)
 
 
 def write_apart(
-    write: Callable[[], T], *, behind: Callable[[T], object], what: str
+    write: Callable[[], T],
+    *,
+    behind: Callable[[T], object],
+    what: str,
+    patience: timedelta = PATIENCE,
 ) -> bool:
     """
     Write whatever becomes of the transaction that is open; tell whether it was.
 
-    `behind` is called behind the commit. Inside a transaction a thread writes by a
-    connection of its own; on SQLite, which has one writer, that waits until the
-    transaction is over, and the caller does not wait for it. Raises nothing.
+    `behind` is called behind the commit. A connection that was lost meanwhile, and a
+    database that is away for no longer than `patience`, keep nothing from it. Inside a
+    transaction a thread writes by a connection of its own; on SQLite, which has one
+    writer, that waits until the transaction is over, and the caller does not wait for
+    it. Raises nothing.
     """
     if _is_in_transaction():
         return _write_in_thread(write, behind, what)
     try:
-        written = _write(write)
+        written = _write_patiently(write, patience)
     except Exception:  # Whatever it was for must go on.
         logger.exception("%s could not be written", what)
         return False
@@ -69,7 +82,7 @@ def _write_in_thread(
 
     def do() -> None:
         try:
-            written = _write_patiently(write)
+            written = _write_patiently(write, PATIENCE_OF_THREAD)
         except Exception as error:  # The caller's thread has an error of its own.
             logger.exception("%s could not be written", what)
             failures.append(error)
@@ -87,9 +100,9 @@ def _write_in_thread(
     return not failures
 
 
-def _write_patiently(write: Callable[[], T]) -> T:
+def _write_patiently(write: Callable[[], T], limit: timedelta) -> T:
     """Write as soon as locks and the database allow it."""
-    patience = Patience(PATIENCE_OF_THREAD)
+    patience = Patience(limit)
     while True:
         try:
             return _write(write)
@@ -97,5 +110,5 @@ def _write_patiently(write: Callable[[], T]) -> T:
             wait = patience.wait() if is_passing(error) else None
             if wait is None:
                 raise
-        connections[home()].close()
+        forget_lost_connection(home())
         time.sleep(wait)

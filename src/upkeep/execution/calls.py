@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, connections
 from django.db.models import F
 
 from upkeep.conf import conf
 from upkeep.databases import Now, home, storable, through_deadlocks
-from upkeep.execution.apart import write_apart
+from upkeep.execution.apart import PATIENCE_OF_THREAD, write_apart
+from upkeep.execution.beats import beating
 from upkeep.execution.failures import told
 from upkeep.execution.letters import tell_of
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from django.db.models import QuerySet
 
     from upkeep.tasks.calls import Call, SecondCall
@@ -98,6 +97,7 @@ def _resolve(second: SecondCall) -> None:
         partial(rows.update, **change),
         behind=_nothing,
         what=f"That the call of dead letter {second.letter} went well",
+        patience=PATIENCE_OF_THREAD,
     )
 
 
@@ -108,6 +108,7 @@ def _open_again(second: SecondCall, error: BaseException) -> None:
         partial(open_again, _rows(second, State.RETRYING), **fields),
         behind=partial(_tell_of_again, second.letter),
         what=f"That the call of dead letter {second.letter} failed again",
+        patience=PATIENCE_OF_THREAD,
     )
 
 
@@ -127,31 +128,11 @@ def _nothing(_written: object) -> None:
     """Do nothing behind the commit."""
 
 
-@contextmanager
-def _signs_of_life(second: SecondCall) -> Iterator[None]:
-    """Tell the sweep again and again that the call goes on, by another connection."""
-    is_over = threading.Event()
-    beat = partial(_beat_until, is_over, second)
-    thread = threading.Thread(target=beat, name="upkeep-call", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join(timeout=5)
-
-
-def _beat_until(is_over: threading.Event, second: SecondCall) -> None:
-    try:
-        while not is_over.wait(conf.LEASE.total_seconds() / 3):
-            _beat(second)
-    finally:
-        connections.close_all()
+def _signs_of_life(second: SecondCall) -> AbstractContextManager[None]:
+    """Tell the sweep again and again that the call goes on."""
+    what = f"The call of dead letter {second.letter}"
+    return beating(partial(_beat, second), what=what)
 
 
 def _beat(second: SecondCall) -> None:
-    try:
-        _rows(second, State.RETRYING).update(due_at=Now() + conf.LEASE)
-    except DatabaseError as error:
-        logger.warning("The call of dead letter %s: %s", second.letter, error)
-        connections[home()].close()
+    _rows(second, State.RETRYING).update(due_at=Now() + conf.LEASE)

@@ -17,6 +17,7 @@ from django.db.models import Model
 from upkeep.databases import is_passing
 from upkeep.exceptions import LeaseLost, Skip, TransactionEnded
 from upkeep.execution.failures import Failure, Hand
+from upkeep.execution.forks import OneProcess
 from upkeep.execution.settlement import PassedOver
 from upkeep.tasks.base import Job
 from upkeep.tasks.policies import Case, PassOver, judge
@@ -140,6 +141,7 @@ class Walker:
         self.careful = sys.maxsize  # The size of a page near items that fail.
         self.is_strict = False  # Blocks show what else only their COMMIT would.
         self.chunk = executor.chunk
+        self.one_process = OneProcess(self.interruption)
         self.block: Block | None = None  # What is worked on, for who asks meanwhile.
 
     def work(
@@ -248,14 +250,15 @@ class Walker:
         process, interruption = self.process, self.interruption
         deadline = min(self.deadline, block.begun + self.block_seconds)
         try:
-            for item in block.items():
-                try:
-                    process(item)
-                except Skip as skip:
-                    self._skip(block, block.done, skip)
-                block.done += 1
-                if monotonic() >= deadline or interruption.asked:
-                    break
+            with self.one_process:
+                for item in block.items():
+                    try:
+                        process(item)
+                    except Skip as skip:
+                        self._skip(block, block.done, skip)
+                    block.done += 1
+                    if monotonic() >= deadline or interruption.asked:
+                        break
             block.is_complete = True
         finally:
             self.chunk.executed += block.done + (not block.is_complete)
@@ -432,7 +435,8 @@ class Walker:
         if self.saver:
             self.saver.begin()
         try:
-            self.process(part)
+            with self.one_process:
+                self.process(part)
         except Skip as skip:
             if reason := str(skip):
                 self.task.log(f"Skipped a part of a batch: {reason}")

@@ -28,6 +28,7 @@ from upkeep.execution.chunks import Chunk, Walker
 from upkeep.execution.claim import Claim
 from upkeep.execution.failures import (
     DATABASE_PATIENCE,
+    LEAST_TRIES,
     PATIENCE,
     Failure,
     Patience,
@@ -125,7 +126,7 @@ class Executor:
         self.saver: Saver | None = None  # Of a task that leaves writing to us.
         self.log_lines: list[str] = []
         self.secrets = frozenset[str]()
-        self.patience = Patience(PATIENCE)
+        self.patience = Patience(PATIENCE, tries=LEAST_TRIES)
         self.since = monotonic()
 
     def run_to_a_stop(self) -> None:
@@ -226,9 +227,12 @@ class Executor:
     def _wait(self, hold: Hold) -> bool:
         """Wait, which is no time of the run's own; True if it is not ours any more."""
         begun = monotonic()
-        with self.pacemaker.watching(looks=False):
-            is_over = self.throttling.wait(hold)
-        self.since += monotonic() - begun
+        try:
+            with self.pacemaker.watching(looks=False):
+                is_over = self.throttling.wait(hold)
+        finally:
+            self.since += (waited := monotonic() - begun)
+            self.patience.put_off(waited)
         if is_over:
             self._announce()
         return is_over

@@ -60,6 +60,8 @@ class Failure:
 
 # How long the engine tries again by itself where a lock or a restart is in the way.
 PATIENCE = timedelta(minutes=5)
+# And how often, at least: an item may take longer than that.
+LEAST_TRIES = 5
 LONGEST_WAIT = timedelta(seconds=5)
 FIRST_WAIT = timedelta(seconds=0.05)
 
@@ -68,16 +70,23 @@ DATABASE_PATIENCE = timedelta(seconds=60)
 
 
 class Patience:
-    """Growing waits, until something succeeds or the time is up."""
+    """Growing waits, until something succeeds or time and tries are used up."""
 
-    def __init__(self, limit: timedelta) -> None:
+    def __init__(self, limit: timedelta, *, tries: int = 0) -> None:
         self.limit = limit.total_seconds()
+        self.tries = tries
         self.reset()
 
     def reset(self) -> None:
         """Begin anew: it went on."""
         self._since: float | None = None
+        self._tried = 0
         self._wait = FIRST_WAIT.total_seconds()
+
+    def put_off(self, seconds: float) -> None:
+        """Do not count a time in which it waited for something else."""
+        if self._since is not None:
+            self._since += seconds
 
     @property
     def is_tried(self) -> bool:
@@ -89,8 +98,9 @@ class Patience:
         now = monotonic()
         if self._since is None:
             self._since = now
-        if now - self._since > self.limit:
+        if now - self._since > self.limit and self._tried >= self.tries:
             return None
+        self._tried += 1
         wait, self._wait = self._wait, min(self._wait * 2, LONGEST_WAIT.total_seconds())
         return wait
 

@@ -12,6 +12,7 @@ from django.db import connections
 from upkeep import databases
 from upkeep.execution import waiting
 from upkeep.execution.failures import told, trustworthy
+from upkeep.execution.forks import OneProcess
 from upkeep.execution.reporting import report
 from upkeep.runs.dead_letters import DeadLetter, fingerprint_of, payload_of
 from upkeep.runs.status import Status
@@ -165,7 +166,11 @@ class Settlement:
         with self.executor.watched(), ExitStack() as stack:
             if is_home:
                 stack.enter_context(self.claim.transaction())
-            with self._transaction_of_data(is_home=is_home), trustworthy(alias):
+            with (
+                self._transaction_of_data(is_home=is_home),
+                trustworthy(alias),
+                OneProcess(self.executor.interruption),
+            ):
                 getattr(self.task, method)(self.failure.error, *arguments)
             if not is_home:
                 stack.enter_context(self.claim.transaction())
