@@ -155,6 +155,27 @@ class TestSupervisorItself:
                 path.unlink()
 
 
+class TestTerminal:
+    def test_that_closes_stops_it(self, supervise: Callable[[str], Supervised]) -> None:
+        one = supervise(DOCILE)
+        one.process.send_signal(signal.SIGHUP)
+        assert one.process.wait(timeout=10) == 0
+        assert not one.alive()
+
+    def test_that_closes_is_nothing_to_one_that_nohup_started(
+        self, supervise: Callable[[str], Supervised]
+    ) -> None:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            one = supervise(DOCILE)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        one.process.send_signal(signal.SIGHUP)
+        sleep(0.5)  # Nothing shall happen in this time.
+        assert one.process.poll() is None
+        assert len(one.alive()) == 2
+
+
 class TestRestart:
     def test_follows_on_a_death_and_leaves_the_others_alone(
         self, supervise: Callable[[str], Supervised]

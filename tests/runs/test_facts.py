@@ -15,7 +15,8 @@ pytestmark = pytest.mark.django_db
 
 PUBLIC = {
     *("id", "task", "label", "parameters", "metadata", "requested_by"),
-    *("status", "reason", "cursor", "done", "failed", "skipped", "total"),
+    *("status", "reason", "cursor", "done", "failed", "skipped"),
+    *("total", "is_total_estimated"),
     *("changed", "created", "deleted", "conflicts"),
     *("result", "eta", "parent", "rate"),
     *("error_class", "error_message", "error_at", "traceback", "unit"),

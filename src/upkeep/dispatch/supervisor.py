@@ -139,7 +139,7 @@ class Supervisor:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         numbers = [signal.SIGTERM, signal.SIGINT]
-        if hasattr(signal, "SIGHUP"):  # The terminal is closed.
+        if hasattr(signal, "SIGHUP") and not _outlives_terminal():
             numbers.append(signal.SIGHUP)
         previous = {number: signal.signal(number, self._stop) for number in numbers}
         try:
@@ -158,6 +158,11 @@ class Supervisor:
     def _signal(self) -> None:
         for worker in self.workers:
             worker.signal(signal.SIGTERM)
+
+
+def _outlives_terminal() -> bool:
+    """Tell whether `nohup` or a service manager wants us to live without a terminal."""
+    return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 @contextmanager
