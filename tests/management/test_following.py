@@ -22,7 +22,7 @@ from upkeep.execution.claim import Claim
 from upkeep.management import follower
 from upkeep.management.displays import Display
 from upkeep.management.follower import Follower, story
-from upkeep.models import Run
+from upkeep.models import Lease, Run
 from upkeep.runs import why
 from upkeep.runs.events import Event
 from upkeep.runs.status import Status
@@ -214,6 +214,25 @@ class TestFollower:
         later = timezone.now() + timedelta(hours=1)
         Follower(Numbers.using(run_after=later).enqueue(), notebook).look()
         assert notebook.noted[0].startswith("It is not to start before ")
+
+    def test_says_once_which_item_does_not_end(
+        self, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(follower, "LOOK_FOR_STUCK_EVERY", timedelta(0))
+        run = run_in(Status.RUNNING)
+        watching = Follower(run, notebook)
+        watching.look()
+        assert notebook.noted == []
+        Lease.objects.filter(run=run).update(
+            until=timezone.now() + timedelta(minutes=3),
+            item="testapp.Number 8",
+            item_since=timezone.now() - timedelta(minutes=12),
+            place="maintenance.py:7, in process",
+        )
+        for _ in range(3):
+            watching.look()
+        (noted,) = notebook.noted
+        assert noted.startswith("testapp.Number 8 has been in hand for 12 min")
 
     def test_waits_for_a_database_that_is_away(self, notebook: Notebook) -> None:
         watching = Follower(Numbers.enqueue(), notebook)

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from upkeep.databases import forget_lost_connection, home, is_passing
 from upkeep.runs.events import Event
+from upkeep.runs.leases import stuck
 from upkeep.runs.models import Run
-from upkeep.runs.status import ENDED, WAITING, Status
+from upkeep.runs.status import ENDED, HELD, WAITING, Status
 from upkeep.runs.why import why
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = timedelta(seconds=0.5)
 PATIENCE = timedelta(seconds=5)
+LOOK_FOR_STUCK_EVERY = timedelta(seconds=10)
 PAGE = 1000
 
 AT_REST = ENDED | {Status.PAUSED}
@@ -47,7 +49,7 @@ class Follower:
         self.display = display
         self._told = after  # the id of the last event
         self._seen: tuple[object, ...] = ()
-        self._next_at = 0.0
+        self._next_at = self._next_for_stuck_at = 0.0
         self._waits_since = monotonic()
         self._explained: tuple[object, ...] = ()
         self._notes: set[str] = set()
@@ -87,6 +89,7 @@ class Follower:
                 self._told = event.pk
         self.display.stands(run)
         self._explain_waiting(run)
+        self._explain_stuck(run)
 
     def _explain_waiting(self, run: Run) -> None:
         if run.throttled_by:
@@ -95,6 +98,14 @@ class Follower:
             return
         is_early = bool(run.run_after and run.run_after > timezone.now())
         if is_early or monotonic() - self._waits_since > PATIENCE.total_seconds():
+            self._explain_once(run)
+
+    def _explain_stuck(self, run: Run) -> None:
+        """Say which item is in hand for too long; that costs a query."""
+        if run.status not in HELD or monotonic() < self._next_for_stuck_at:
+            return
+        self._next_for_stuck_at = monotonic() + LOOK_FOR_STUCK_EVERY.total_seconds()
+        if stuck(run):
             self._explain_once(run)
 
     def _explain_once(self, run: Run) -> None:
