@@ -124,6 +124,14 @@ class TestInline:
         process.communicate(timeout=60)
         assert (process.returncode, only_run().status) == (130, "paused")
 
+    def test_tells_an_error_once(self, start: Start) -> None:
+        Item.objects.create(pk=8)
+        process = start("run", "testapp.CountUpTo", "-p", "up_to=7", "--inline")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert err.count("ValueError: 8 is beyond 7") == err.count("Traceback") == 1
+        assert f"upkeep resume {only_run().pk}" in err
+
     def test_ends_at_once_on_a_second_ctrl_c(self, start: Start) -> None:
         """A Job cannot stop in its midst; its chunk is given up."""
         process = start("run", "testapp.Doze", "--inline")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -16,6 +17,8 @@ from upkeep.runs.sources import Source, moves_from
 if TYPE_CHECKING:
     from upkeep.management.follower import Follower
     from upkeep.runs.models import Run
+
+logger = logging.getLogger("upkeep")
 
 STDERR = 2
 PAUSING = b"\nPausing after the item in hand. Ctrl-C again ends it at once.\n"
@@ -66,3 +69,25 @@ class Watched(Interruption):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # Past all buffers: this may have interrupted somebody who was writing to one.
         os.write(STDERR, PAUSING)
+
+
+@contextmanager
+def told_once(run: Run) -> Iterator[None]:
+    """
+    Keep the error that stops a run out of the log, if that would go to the terminal.
+
+    There it stands at the end, with what to do. The log of a host has it as ever.
+    """
+    if logger.hasHandlers():
+        yield
+        return
+
+    def is_told_here_alone(record: logging.LogRecord) -> bool:
+        told = vars(record)
+        return told.get("run_id") != run.pk or told.get("handled") is not False
+
+    logger.addFilter(is_told_here_alone)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_told_here_alone)

@@ -20,7 +20,7 @@ from upkeep.management.displays import display
 from upkeep.management.endings import how_to_watch, report, report_stop
 from upkeep.management.exits import Usage
 from upkeep.management.follower import Follower
-from upkeep.management.inline import Watched
+from upkeep.management.inline import Watched, told_once
 from upkeep.management.verbs.base import user_name
 from upkeep.management.verbs.watching import Watching
 from upkeep.management.words import greeting, name
@@ -111,7 +111,11 @@ class RunTask(Watching):
             follower = Follower(run, shown)
             watched = Watched(run, follower, by=user_name())
             try:
-                with watched.by_keyboard(), watched.by_signals(signal.SIGTERM):
+                with (
+                    watched.by_keyboard(),
+                    watched.by_signals(signal.SIGTERM),
+                    told_once(run),
+                ):
                     advance_here(run, interruption=watched)
             except KeyboardInterrupt:
                 pass  # Its row says the rest.
