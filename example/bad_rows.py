@@ -6,8 +6,6 @@ The rows and their defects are real; what the airlines answer is made up.
 """
 
 import csv
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,11 +13,11 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import django
 from django.conf import settings
 from django.db.models import Count, Max
 from rich.table import Table
@@ -27,14 +25,13 @@ from rich.table import Table
 from demo import (
     DemoFailed,
     console,
-    leave,
     log_in,
     manage,
     prepare,
     relative,
     say,
-    show_tail,
     started_worker,
+    status_of,
 )
 
 if TYPE_CHECKING:
@@ -49,19 +46,8 @@ PATIENCE = 300  # seconds, for what takes a minute
 def main() -> int:
     """Run the case; return its exit status."""
     arguments = parsed()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
-    django.setup()
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        tell(settings.DATA_DIR, rows=arguments.rows, minute=arguments.hold)
-    except DemoFailed as error:
-        say(f"\nThe case failed: {error}", style="red")
-        show_tail(log_in(settings.DATA_DIR))
-        return 1
-    except KeyboardInterrupt:
-        say("\nStopped. Nothing is left running.")
-        return 130
-    return 0
+    case = partial(tell, rows=arguments.rows, minute=arguments.hold)
+    return status_of(case, "The case")
 
 
 def parsed() -> Namespace:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import distribution
 from pathlib import Path
@@ -35,18 +35,23 @@ class DemoFailed(Exception):
 
 def main() -> int:
     """Run the demo; return its exit status."""
+    return status_of(demonstrate, "The demo")
+
+
+def status_of(act: Callable[[Path], None], what: str, *, stopped: int = 130) -> int:
+    """Do something with the project's data; return the exit status, also of Ctrl-C."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     django.setup()
     signal.signal(signal.SIGTERM, leave)
     try:
-        demonstrate(settings.DATA_DIR)
+        act(settings.DATA_DIR)
     except DemoFailed as error:
-        say(f"\nThe demo failed: {error}", style="red")
+        say(f"\n{what} failed: {error}", style="red")
         show_tail(log_in(settings.DATA_DIR))
         return 1
     except KeyboardInterrupt:
         say("\nStopped. Nothing is left running.")
-        return 130
+        return stopped
     return 0
 
 

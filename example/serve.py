@@ -4,22 +4,18 @@ Show the pages: a web server, a worker, and some real rows to look at.
 Run it with the Python of the project's environment: `python example/serve.py`.
 """
 
-import os
 import secrets
-import signal
 import subprocess
 import sys
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import django
-from django.conf import settings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management import call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
-from demo import DemoFailed, leave, log_in, say, show_tail, started_worker
+from demo import DemoFailed, log_in, say, started_worker, status_of
 from demo import take_out_csv_files as take_out
 
 USER = "upkeep"
@@ -45,18 +41,7 @@ class Server(ThreadedWSGIServer):
 
 def main() -> int:
     """Serve until Ctrl-C; return the exit status."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
-    django.setup()
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        serve(settings.DATA_DIR)
-    except DemoFailed as error:
-        say(f"\nIt failed: {error}", style="red")
-        show_tail(log_in(settings.DATA_DIR))
-        return 1
-    except KeyboardInterrupt:
-        say("\nStopped. Nothing is left running.")
-    return 0
+    return status_of(serve, "It", stopped=0)
 
 
 def serve(data: Path) -> None:
