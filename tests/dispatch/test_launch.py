@@ -9,15 +9,19 @@ import pytest
 from upkeep.dispatch.launch import PARENT
 
 
-def launched(parent: int | None) -> subprocess.CompletedProcess[str]:
+def launched(parent: int | None, *command: str) -> subprocess.CompletedProcess[str]:
     """Start a command as the supervisor of that process id would."""
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     environment.pop(PARENT, None)
     if parent is not None:
         environment[PARENT] = str(parent)
-    command = [sys.executable, "-m", "upkeep.dispatch.launch", "version"]
+    launch = [sys.executable, "-m", "upkeep.dispatch.launch"]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False
+        [*launch, *(command or ["version"])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -31,3 +35,9 @@ def test_ends_where_it_died_before_the_kernel_could_be_asked() -> None:
     done = launched(1)
     assert done.returncode == 1
     assert "The supervisor of this worker is gone." in done.stderr
+
+
+def test_has_what_it_loaded_looked_at_for_garbage_no_more() -> None:
+    code = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    done = launched(None, "shell", "--no-imports", "-c", code)
+    assert (done.stdout, done.stderr) == ("True True\n", "")
