@@ -152,6 +152,27 @@ def writing(alias: str, *, durable: bool = False) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def waiting_at_most(alias: str, patience: timedelta) -> Iterator[None]:
+    """
+    Wait no longer than that, in the transaction that is open, for rows of others.
+
+    Who locks one and freezes must not hold up those that only look after it. SQLite
+    has no such locks, and waits for its other writer as the host's options say.
+    """
+    vendor = connections[alias].vendor
+    if vendor == "mysql":
+        with _mysql_patience(alias, patience):
+            yield
+        return
+    if vendor == "postgresql":
+        milliseconds = patience // timedelta(milliseconds=1)
+        _execute(
+            alias, "SELECT set_config('lock_timeout', %s, true)", f"{milliseconds}"
+        )
+    yield
+
+
 def through_deadlocks(alias: str, write: Callable[[], T]) -> T:
     """
     Make a transaction, and make it again where it lost a deadlock, which undid it.
@@ -177,6 +198,18 @@ def in_short(alias: str, write: Callable[[], T]) -> T:
         spent = timedelta(seconds=time.monotonic() - begun)
         time.sleep(gap_after(spent).total_seconds())
     return written
+
+
+@contextmanager
+def _mysql_patience(alias: str, patience: timedelta) -> Iterator[None]:
+    name = "SESSION innodb_lock_wait_timeout"
+    (before,) = _execute(alias, "SELECT @@SESSION.innodb_lock_wait_timeout") or (50,)
+    _execute(alias, f"SET {name} = %s", max(round(patience.total_seconds()), 1))
+    try:
+        yield
+    finally:
+        if connections[alias].connection is not None:  # It is lost with its settings.
+            _execute(alias, f"SET {name} = %s", before)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_tasks_db.models import DBTaskResult
@@ -347,6 +347,82 @@ class TestTrouble:
             sweep()
         assert "database is locked" in caplog.text
         assert "Traceback" not in caplog.text
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Have somebody hold the row of a run in a transaction that does not end."""
+    is_locked, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor, transaction.atomic():
+            cursor.execute(
+                f"SELECT 1 FROM {Run._meta.db_table} WHERE id = %s FOR UPDATE", [run.pk]
+            )
+            is_locked.set()
+            is_over.wait(10)  # Who waits longer for it fails, and does not hang.
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_locked.wait(10)
+    try:
+        yield
+    finally:
+        is_over.set()
+        holder.join()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLockedRow:
+    """Somebody froze while he held the row of a run: the others do not wait for him."""
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        if connection.vendor == "sqlite":
+            pytest.skip("by design: SQLite has one lock, for all that is written")
+        monkeypatch.setattr(recovery, "LOCK_PATIENCE", timedelta(seconds=1))
+
+    def test_of_a_run_whose_worker_is_silent(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bad, good = (silent(run_in(Status.RUNNING)) for _ in range(2))
+        with locked(bad):
+            assert sweep() == Swept(taken_over=1)
+            assert Run.objects.get(pk=good.pk).status == Status.INTERRUPTED
+            assert Run.objects.get(pk=bad.pk).status == Status.RUNNING
+        assert f"The sweep could not help {bad}" in caplog.text
+        assert sweep() == Swept(taken_over=1)
+
+    def test_of_a_run_whose_message_is_lost(self) -> None:
+        bad, good = (overdue(Numbers.enqueue()) for _ in range(2))
+        lose_messages()
+        with locked(bad):
+            assert sweep() == Swept(sent_again=1)
+            assert messages() == [[good.pk, good.lease_token]]
+
+    def test_of_a_run_that_waits_its_turn(self) -> None:
+        bad, good = (overdue(Numbers.enqueue()) for _ in range(2))
+        with locked(bad):
+            assert sweep() == Swept()
+            good.refresh_from_db()
+            assert resent_after(good) > timedelta(0)
+            assert resent_after(bad) < timedelta(0)
+
+    def test_patience_is_that_of_the_sweep_alone(self) -> None:
+        def patience() -> object:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT current_setting('lock_timeout')"
+                    if connection.vendor == "postgresql"
+                    else "SELECT @@SESSION.innodb_lock_wait_timeout"
+                )
+                return cursor.fetchone()
+
+        before = patience()
+        silent(run_in(Status.RUNNING))
+        assert sweep() == Swept(taken_over=1)
+        assert patience() == before
 
 
 @pytest.mark.django_db

@@ -19,7 +19,7 @@ from django.db.models import F, Q
 
 from upkeep.compat import task_backends
 from upkeep.conf import conf
-from upkeep.databases import Now, evict, home, writing
+from upkeep.databases import Now, evict, home, waiting_at_most, writing
 from upkeep.dispatch import calls, messages
 from upkeep.dispatch.brokers import broker
 from upkeep.exceptions import TaskNotFound
@@ -38,6 +38,7 @@ logger = logging.getLogger("upkeep")
 Subject = TypeVar("Subject")
 
 SWEEP_EVERY = timedelta(seconds=10)
+LOCK_PATIENCE = timedelta(seconds=2)
 PRUNE_EVERY = 60  # sweeps
 PRUNE_RUNS = 2_000  # at once, for meanwhile nobody looks for runs
 
@@ -164,7 +165,7 @@ def _tell(moves: list[Event]) -> None:
 def _take_over(run: Run, *, moves: list[Event]) -> bool:
     """Take a run from a worker whose lease is over, and end its session first."""
     _evict_holder(run)
-    with moves_from(Source.SWEEP):
+    with _writing_impatiently(), moves_from(Source.SWEEP):
         taken = let_go(
             run,
             Status(run.status),
@@ -181,13 +182,20 @@ def _take_over(run: Run, *, moves: list[Event]) -> bool:
 def _send_again(run: Run) -> bool:
     """Send a message that was lost, or look again later if it only waits its turn."""
     if _waits_its_turn(run):
-        Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token).update(
-            resend_at=Now() + conf.LEASE
-        )
+        rows = Run.objects.using(home()).filter(pk=run.pk, lease_token=run.lease_token)
+        with _writing_impatiently():
+            rows.update(resend_at=Now() + conf.LEASE)
         return False
     _evict_holder(run)
-    with writing(home()):
+    with _writing_impatiently():
         return messages.send(run)
+
+
+@contextmanager
+def _writing_impatiently() -> Iterator[None]:
+    """Write to a run that somebody may have locked; the others must not wait for it."""
+    with writing(home()), waiting_at_most(home(), LOCK_PATIENCE):
+        yield
 
 
 def _waits_its_turn(run: Run) -> bool:
