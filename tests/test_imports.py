@@ -20,7 +20,7 @@ import pytest
 PACKAGE = "upkeep"
 
 LAYERS = [
-    {"compat", "conf", "databases", "exceptions", "port", "signals"},
+    {"compat", "conf", "databases", "exceptions", "garbage", "port", "signals"},
     {"dead_letters", "forms", "tasks"},
     {"runs"},
     {"execution"},

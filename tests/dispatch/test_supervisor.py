@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -155,9 +156,20 @@ class TestSupervisorItself:
                 path.unlink()
 
 
+@contextmanager
+def hearing_of_it(handler: signal.Handlers) -> Iterator[None]:
+    """Have processes started that stop when their terminal closes, or do not."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 class TestTerminal:
     def test_that_closes_stops_it(self, supervise: Callable[[str], Supervised]) -> None:
-        one = supervise(DOCILE)
+        with hearing_of_it(signal.SIG_DFL):
+            one = supervise(DOCILE)
         one.process.send_signal(signal.SIGHUP)
         assert one.process.wait(timeout=10) == 0
         assert not one.alive()
@@ -165,11 +177,8 @@ class TestTerminal:
     def test_that_closes_is_nothing_to_one_that_nohup_started(
         self, supervise: Callable[[str], Supervised]
     ) -> None:
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        try:
+        with hearing_of_it(signal.SIG_IGN):
             one = supervise(DOCILE)
-        finally:
-            signal.signal(signal.SIGHUP, before)
         one.process.send_signal(signal.SIGHUP)
         sleep(0.5)  # Nothing shall happen in this time.
         assert one.process.poll() is None

@@ -86,11 +86,12 @@ def disk(
     request: pytest.FixtureRequest, items: list[Item], tmp_path: Path
 ) -> Iterator[Disk]:
     """Have the database on a disk of 16 MB, or with a limit of its own."""
+    with connection.cursor() as cursor:
+        # Else there is room in the pages that are free, or too many to be moved.
+        cursor.execute("VACUUM")
+    connection.close()
     if request.param == "a limit":
         limit = Limit(tmp_path)
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM")  # Else there is room in the pages that are free.
-        connection.close()
         connection_created.connect(limit.watch)
         yield limit
         connection_created.disconnect(limit.watch)
