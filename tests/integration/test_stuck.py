@@ -92,6 +92,12 @@ def read(run: Run) -> Run:
     return run
 
 
+def timeless(sentence: str) -> str:
+    """Return what is said of an item without for how long it has been in hand."""
+    start, _, rest = sentence.partition(" for ")
+    return f"{start}{rest.partition(';')[2]}"
+
+
 def test_it_is_told_wherever_one_looks(
     items: list[Item], gate: Path, task: type[CountUp], admin_client: Client
 ) -> None:
@@ -110,7 +116,7 @@ def test_it_is_told_wherever_one_looks(
             f"/upkeep/runs/{run.pk}/", headers={"accept": "application/json"}
         ).json()
         assert told["stuck"]["item"] == f"testapp.Item {HANGS}"
-        assert told["why"] == why(read(run))
+        assert timeless(told["why"]) == timeless(why(read(run)))
 
 
 def test_the_stack_begins_with_the_task_s_own_code(
