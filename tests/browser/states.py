@@ -519,6 +519,10 @@ def stuck() -> str:
     return page_of(run)
 
 
+def estimated() -> str:
+    return page_of(run_in(Status.RUNNING, total=9_406_118, is_total_estimated=True))
+
+
 def wish_too_late(page: Page) -> None:
     """Press Pause when the run has just come to its end, and no poll has told it."""
     page.locator("#live").evaluate("part => part.removeAttribute('data-live')")
@@ -616,6 +620,7 @@ STATES = [
     State(name="run-no_worker", make=no_worker),
     State(name="run-no_worker_ever", make=no_worker_ever),
     State(name="run-worker_not_heard", make=worker_not_heard),
+    State(name="run-estimated", make=estimated),
     State(name="run-stuck", make=stuck),
     State(name="run-stuck_stack", make=stuck, act=open_stack),
     State(

@@ -42,6 +42,12 @@ def test_it_is_told_as_one(guessing: type[Task]) -> None:
     assert facts(run)["is_total_estimated"] is True
 
 
+def test_it_tells_no_digits_that_nobody_knows(guessing: type[Task]) -> None:
+    guessing.guess = 9_406_118  # type: ignore[attr-defined]  # of the class above
+    run = run_inline(guessing, stop_after=6)
+    assert Progress(run).text == "6 of about 9,400,000 items (0 %)"
+
+
 def test_it_is_exact_in_the_end(guessing: type[Task]) -> None:
     run = run_inline(run_inline(guessing, stop_after=6))
     run.refresh_from_db()

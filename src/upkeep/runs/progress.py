@@ -82,10 +82,10 @@ class Progress:
         """Of how many; empty where nobody knows."""
         if self.total is None:
             return ""
-        number = f"{self.total:,}"
-        return (
-            _("about %(number)s") % {"number": number} if self.is_estimated else number
-        )
+        if not self.is_estimated:
+            return f"{self.total:,}"
+        rounded = float(f"{self.total:.2g}")  # Of more digits nobody knows anything.
+        return _("about %(number)s") % {"number": f"{rounded:,.0f}"}
 
     @property
     def losses(self) -> list[str]:
