@@ -77,6 +77,18 @@ def fail(error: str = "refused", function: Any = charge, *given: Any) -> None:
         function(*(given or (7,)))
 
 
+def once(error: Exception, *, then: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that raises, and from the second time on does `then`."""
+    errors = [error]
+
+    def call(*given: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return then(*given)
+
+    return call
+
+
 @pytest.fixture
 def trial(known: Known) -> Any:
     """Return a task of which three items fail, two of them for one cause."""
@@ -154,6 +166,22 @@ class TestSignal:
         assert raced(lambda: letters.tell_of(first)) == [""] * 5
         assert len(heard) == 1
         assert Cause.objects.get().untold == 5
+
+    def test_who_loses_a_deadlock_notes_it_again(
+        self, settings: Settings, heard: Heard
+    ) -> None:
+        """As on MariaDB, which may find the row by an index that others change."""
+        settings.UPKEEP = settings.UPKEEP | MAILED
+        lost = OperationalError(1213, "Deadlock found")
+        note, take_mail = Cause._note, Cause._take_mail
+        with (
+            mock.patch.object(Cause, "_note", autospec=True) as first,
+            mock.patch.object(Cause, "_take_mail", autospec=True) as second,
+        ):
+            first.side_effect = once(lost, then=note)
+            second.side_effect = once(lost, then=take_mail)
+            fail()
+        assert (len(heard), len(mail.outbox)) == (1, 1)
 
     @pytest.mark.parametrize("failure", [RuntimeError, SystemExit])
     def test_one_that_fails_is_reported_and_changes_nothing(
@@ -287,7 +315,7 @@ class TestMail:
     def test_a_mail_server_that_is_down_is_reported_and_changes_nothing(
         self, reports: Reports, settings: Settings, trial: Any
     ) -> None:
-        settings.UPKEEP |= MAILED
+        settings.UPKEEP = settings.UPKEEP | MAILED
         down = mock.Mock(side_effect=ConnectionRefusedError("no server"))
         with mock.patch.object(mails, "mail_admins", down):
             run = trial.run_now()

@@ -84,7 +84,7 @@ def test_a_mail_server_that_is_down_is_reported_and_changes_nothing(
     ada: User, settings: Settings
 ) -> None:
     reports: Reports = []
-    settings.UPKEEP |= {
+    settings.UPKEEP = settings.UPKEEP | {
         "ERROR_REPORTER": lambda error, **context: reports.append((error, context))
     }
     down = mock.Mock(side_effect=ConnectionRefusedError("no server"))

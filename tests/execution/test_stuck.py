@@ -202,7 +202,7 @@ def test_none_are_told_of_where_the_setting_says_so(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.UPKEEP |= {"STUCK_AFTER": None}
+    settings.UPKEEP = settings.UPKEEP | {"STUCK_AFTER": None}
     looks, enough = itertools.count(1), threading.Event()
     look = Lookout.look
 
@@ -383,7 +383,7 @@ def test_a_reporter_that_takes_its_time_costs_no_lease(
         told.append(str(error))
         over.wait(10)
 
-    settings.UPKEEP |= {"ERROR_REPORTER": reporter}
+    settings.UPKEEP = settings.UPKEEP | {"ERROR_REPORTER": reporter}
 
     @known
     class Trial(Task):

@@ -43,6 +43,13 @@ class Cause(models.Model):
 
     def note(self) -> bool:
         """Note that it was seen now; tell whether it is new, which one alone hears."""
+        return through_deadlocks(home(), self._note)
+
+    def take_mail(self) -> int:
+        """Return of how many letters a mail is due, for one alone to send; 0: none."""
+        return through_deadlocks(home(), self._take_mail)
+
+    def _note(self) -> bool:
         rows = type(self).objects.using(home()).filter(pk=self.pk)
         change = {"seen_at": Now(), "untold": F("untold") + 1}
         unseen = Q(seen_at__isnull=True) | Q(seen_at__lt=Now() - conf.NEW_CAUSE_AFTER)
@@ -51,8 +58,7 @@ class Cause(models.Model):
         rows.update(**change)
         return False
 
-    def take_mail(self) -> int:
-        """Return of how many letters a mail is due, for one alone to send; 0: none."""
+    def _take_mail(self) -> int:
         rows = type(self).objects.using(home()).filter(pk=self.pk)
         unmailed = Q(mailed_at__isnull=True) | Q(mailed_at__lt=Now() - MAIL_EVERY)
         with writing(home()):
