@@ -19,6 +19,7 @@ from benchmarks.maintenance import (
     CountUpBatches,
     CreateReadings,
     FillSlugs,
+    FillSlugsByTitle,
     FillSlugsOfWholeArticles,
     ImportReadings,
     LookAtKeys,
@@ -186,8 +187,15 @@ class CountUpInBatches(Save):
 
     name = "batches"
     task = CountUpBatches
-    rows = 200_000
+    rows = 1_000_000
     target = 0.95
+
+    def prepare(self) -> None:
+        fill_records(self.rows)
+        copy(Record)
+
+    def reset(self) -> None:
+        restore(Record)
 
     def by_hand(self) -> None:
         loops.walk(loops.ranges(Record.objects.all()), count_all_up)
@@ -198,7 +206,7 @@ class Updates(Case):
 
     name = "updates"
     task: ClassVar[type[Task]] = FillSlugs
-    rows = 120_000
+    rows = 300_000
     target = 0.85
     against = "its statement by hand"
 
@@ -221,26 +229,40 @@ class Updates(Case):
 
 
 class UpdatesAtOnce(Updates):
-    """The same beside the loop that is usually written."""
+    """The same, with what process() uses alone, beside the loop that is usual."""
 
     name = "updates, autocommit"
+    task: ClassVar[type[Task]] = FillSlugsByTitle
     rows_by_hand = 3_000
     target = 15
     targets = {"sqlite": 10}
     against = "save() one by one"
+
+    def articles(self) -> models.QuerySet[Article]:
+        return Article.objects.only("title", "slug")
 
     def by_hand(self) -> None:
         for page in islice(loops.pages(self.articles()), self.rows_by_hand // 1000):
             loops.one_by_one(page, slugs.save)
 
 
-class UpdatesOfWholeRows(UpdatesAtOnce):
+class UpdatesOfWiderRows(UpdatesAtOnce):
+    """The same with columns that process() has no use for."""
+
+    name = "updates, four columns"
+    task = FillSlugs
+    target = 0
+    targets = {}
+
+    def articles(self) -> models.QuerySet[Article]:
+        return Article.objects.only(*COLUMNS)
+
+
+class UpdatesOfWholeRows(UpdatesOfWiderRows):
     """The same with columns whose bytes are fetched beside their values."""
 
     name = "updates, every type"
     task = FillSlugsOfWholeArticles
-    target = 0
-    targets = {}
 
     def articles(self) -> models.QuerySet[Article]:
         return Article.objects.all()
@@ -265,6 +287,7 @@ CASES: dict[str, Case] = {
         CountUpInBatches(),
         Updates(),
         UpdatesAtOnce(),
+        UpdatesOfWiderRows(),
         UpdatesOfWholeRows(),
         Import(),
         Create(),

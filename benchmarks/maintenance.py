@@ -92,6 +92,13 @@ class FillSlugs(Task):
         article.slug = article.title.lower().replace(" ", "-")
 
 
+class FillSlugsByTitle(FillSlugs):
+    """The same with nothing loaded that is not used."""
+
+    def collection(self) -> QuerySet[Article]:
+        return Article.objects.only("title", "slug")
+
+
 class FillSlugsOfWholeArticles(FillSlugs):
     """The same with every column loaded, and so guarded."""
 

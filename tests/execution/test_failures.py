@@ -476,9 +476,11 @@ class TestHidden:
         assert passed_over == [7]
         assert effects() == once(*(pk for pk in range(1, 21) if pk != 7))
 
-    @pytest.mark.parametrize("statement", ["COMMIT", "ROLLBACK"])
+    @pytest.mark.parametrize(
+        "statements", [["COMMIT"], ["ROLLBACK"], ["COMMIT", "BEGIN"]]
+    )
     def test_a_transaction_that_is_ended_by_hand_is_told_and_not_repeated(
-        self, known: Known, statement: str
+        self, known: Known, statements: list[str]
     ) -> None:
         @known
         class Trial(CountUp):
@@ -486,7 +488,8 @@ class TestHidden:
                 super().process(item)
                 if item.pk == MIDDLE:
                     with connection.cursor() as cursor:
-                        cursor.execute(statement)
+                        for statement in statements:
+                            cursor.execute(statement)
 
         run = Trial.run_now()
         assert (run.status, run.done) == (Status.ERRORED, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from upkeep.runs.status import Status
 Known = Callable[[Any], Any]
 
 MIDDLE = 7
+UPDATE_OF_ITEM = 'UPDATE "testapp_item"'
 
 pytestmark = pytest.mark.usefixtures("items", "still_clock")
 
@@ -76,9 +77,7 @@ def test_what_process_changed_is_saved(trial: Any) -> None:
 
 
 def test_with_one_statement_for_all_of_a_page(trial: Any) -> None:
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         trial.run_now()
     written = [
         query["sql"]
@@ -86,6 +85,44 @@ def test_with_one_statement_for_all_of_a_page(trial: Any) -> None:
         if "testapp_item" in query["sql"] and "UPDATE" in query["sql"][:200]
     ]
     assert len(written) == 1
+
+
+def test_without_a_savepoint_for_which_sqlite_writes_all_once_more(
+    trial: Any, on_sqlite: None
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        trial.run_now()
+    said = [query["sql"] for query in queries]
+    written = next(n for n, sql in enumerate(said) if UPDATE_OF_ITEM in sql)
+    before = [sql.split()[0] for sql in said[:written]]
+    assert before.count("SAVEPOINT") == before.count("RELEASE")
+
+
+class TestRowThatATriggerKeeps:
+    """Nobody else has changed it, and yet it is not written."""
+
+    @pytest.fixture(autouse=True)
+    def trigger(self, on_sqlite: None, items: list[Item]) -> Iterator[None]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TRIGGER keeper BEFORE UPDATE ON testapp_item"
+                f" WHEN old.id = {MIDDLE} BEGIN SELECT RAISE(IGNORE); END"
+            )
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER keeper")
+
+    def test_ends_the_run_there(self, trial: Any) -> None:
+        run = trial.run_now()
+        assert counts(run) == (Status.ERRORED, 6, 0, 0)
+        assert run.error_at == f"testapp.Item {MIDDLE}"
+        assert "a trigger or a rule" in run.error_message
+
+    def test_is_passed_over_alone(self, trial: Any) -> None:
+        trial.on_error = [Quarantine(InvalidUpdate)]
+        run = trial.run_now()
+        assert counts(run) == (Status.SUCCEEDED, 19, 1, 0)
+        assert numbers() == {pk: pk != MIDDLE for pk in range(1, 21)}
 
 
 def test_what_it_left_as_it_was_is_not_written(trial: Any) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
-Undoable = Callable[[], AbstractContextManager[object]]
+Undoable = Callable[..., AbstractContextManager[object]]
 
 # What an item that fails may undo of the work of its neighbours. A savepoint costs a
 # hundredth of that.
@@ -136,8 +136,8 @@ class Walker:
         self.saver = executor.saver
         self.process = (self.saver or executor.retrial or executor.task).process
         # Without rules of its own the task ends at the first item that fails.
-        has_rules = len(self.rules) > 1
-        self.block_seconds = BLOCK if has_rules else math.inf
+        self.has_rules = len(self.rules) > 1
+        self.block_seconds = BLOCK if self.has_rules else math.inf
         self.careful = sys.maxsize  # The size of a page near items that fail.
         self.is_strict = False  # Blocks show what else only their COMMIT would.
         self.chunk = executor.chunk
@@ -155,6 +155,9 @@ class Walker:
         """
         self.chunk, self.seconds, self.most = chunk, seconds, most
         self.undoable = undoable
+        # Where no item is passed over, an error may as well undo the chunk. Behind a
+        # savepoint SQLite writes each page that is changed once more.
+        self.is_undone_whole = undoable is not None and not self.has_rules
         self.suspect = -1  # The place of an item that was seen to fail among others.
         self.ends: list[int] = []  # Where the next pages have to end, the last first.
         self.begun = monotonic()
@@ -231,7 +234,7 @@ class Walker:
     def _attempt(self, block: Block) -> BaseException | None:
         """Work on a block; return the error that undid it, if the chunk can go on."""
         try:
-            with self.undoable() if self.undoable else nullcontext():
+            with self._undoing():
                 self._run(block)
                 if self.saver:
                     self.saver.save(block, skip=self._skip)
@@ -244,6 +247,12 @@ class Walker:
             self._give_up(block)
             raise
         return None
+
+    def _undoing(self) -> AbstractContextManager[object]:
+        """Open what is undone by an error, alone or with all of the chunk."""
+        if not self.undoable:
+            return nullcontext()
+        return self.undoable(savepoint=not self.is_undone_whole)
 
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""
@@ -291,6 +300,8 @@ class Walker:
 
     def _is_survived(self, error: BaseException) -> bool:
         """Tell whether the chunk can go on as if the block had never been."""
+        if self.is_undone_whole:
+            return False
         if isinstance(error, TransactionEnded | LeaseLost) or is_passing(error):
             return False
         if self.executor.is_end_of_worker(error):
@@ -300,7 +311,10 @@ class Walker:
 
     def _give_up(self, block: Block) -> None:
         """Note how far the chunk came that ends with its block."""
-        if not block.is_spent:
+        if block.is_complete:  # It came to what is done for all of its items at once.
+            if self.chunk.items + block.done == 1:
+                self.chunk.hand = self._hand(block.page, block.start)
+        elif not block.is_spent:
             place = block.start + block.done
             self.chunk.hand = self._hand(block.page, place, ahead=block.done)
         self._keep(block)
@@ -394,7 +408,7 @@ class Walker:
         """Have the good records of a batch done, and pass over those that fail."""
         lines, created = len(self.task.log_lines), self.chunk.created
         try:
-            with self.undoable() if self.undoable else nullcontext():
+            with self._undoing():
                 found = list(self._poison_in(halves, failure, hand))
         except _Unsettled as unsettled:
             del self.task.log_lines[lines:]
@@ -411,7 +425,7 @@ class Walker:
         while parts:
             part, lines = parts.pop(), len(self.task.log_lines)
             try:
-                with self.undoable() if self.undoable else nullcontext():
+                with self._undoing():
                     created = self._process_part(part)
                     self._look_closer()
                 self.chunk.created += created
@@ -461,8 +475,9 @@ class Walker:
 
     def _look_closer(self) -> None:
         """Check the constraints that are deferred, where they have been broken."""
-        if self.is_strict:
-            connections[self.executor.alias].check_constraints()
+        connection = connections[self.executor.alias]
+        if self.is_strict and not connection.needs_rollback:  # Or the block says so.
+            connection.check_constraints()
 
     # What items are called
 

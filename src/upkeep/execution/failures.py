@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import InternalError
 
 from upkeep.databases import storable
@@ -106,9 +107,9 @@ class Patience:
 
 
 @contextmanager
-def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def trustworthy(alias: str) -> Iterator[Callable[..., AbstractContextManager[None]]]:
     """
-    Open a savepoint, and refuse what is inside if it hid that it was spoiled.
+    Open a block, and refuse what is inside if it hid that it was spoiled.
 
     Three things would let a chunk commit as if nothing were missing. After an error of
     the ORM outside of a block of its own, Django rolls the savepoint back without a
@@ -116,50 +117,72 @@ def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None
     the savepoint is gone; and the statement alone on a lock time-out, which shows
     only in the statement. Raises SwallowedError, or TransactionEnded.
 
-    Gives what opens a savepoint inside, of which the same is true.
+    Gives what opens a block inside, with a savepoint or without, of which the same is
+    true.
     """
-    hidden: list[DatabaseError] = []
+    connection = connections[alias]
+    statements = _Statements(connection)
 
     @contextmanager
-    def block() -> Iterator[None]:
-        before = len(hidden)
-        with transaction.atomic(using=alias):
+    def block(*, savepoint: bool = True) -> Iterator[None]:
+        before = len(statements.hidden)
+        with transaction.atomic(using=alias, savepoint=savepoint):
             yield
-            if hidden[before:]:
+            if hidden := statements.hidden[before:]:
                 raise SwallowedError(_advice(hidden[-1])) from hidden[-1]
-            if connections[alias].needs_rollback:
+            if connection.needs_rollback:
                 raise SwallowedError(_MARKED_FOR_ROLLBACK)
+            if statements.have_ended_it():
+                raise TransactionEnded(_ENDED)
 
     try:
-        with connections[alias].execute_wrapper(_noting(hidden)), block():
+        with (
+            connection.execute_wrapper(statements.note),
+            block(savepoint=not statements.tell_its_end),
+        ):
             yield block
     except DatabaseError as error:
         if not _savepoint_is_gone(error):
             raise
-        if hidden:
+        if hidden := statements.hidden:
             raise SwallowedError(_advice(hidden[0])) from hidden[0]
         raise TransactionEnded(_ENDED) from error
 
 
-def _noting(errors: list[DatabaseError]) -> Callable[..., Any]:
-    """Note errors, but for those in a block of their own that was rolled back."""
-    noted_before: dict[str, int] = {}
+class _Statements:
+    """What the statements of a chunk show, and its end may not."""
 
-    def note(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        # SQLite tells whether a transaction is open. A savepoint would tell, too, but
+        # behind one it keeps each page that changes: UPDATE lasts half as long again.
+        self.tell_its_end = connection.vendor == "sqlite"
+        self.hidden: list[DatabaseError] = []  # Unless they get out.
+        self._hidden_before: dict[str, int] = {}  # a savepoint
+        self._has_ended = False
+
+    def note(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        """Note errors, but for those in a block of their own that was rolled back."""
         try:
             result = execute(sql, *rest)
         except (OperationalError, InternalError) as error:
             if "SAVEPOINT" not in str(sql).split(" ", 3):  # One that is gone, it tells.
-                errors.append(error)
+                self.hidden.append(error)
             raise
+        finally:
+            self._has_ended = self.have_ended_it()
         match str(sql).rsplit(" ", 1):
             case ["SAVEPOINT", name]:
-                noted_before[name] = len(errors)
+                self._hidden_before[name] = len(self.hidden)
             case ["ROLLBACK TO SAVEPOINT", name]:
-                del errors[noted_before.get(name, len(errors)) :]
+                del self.hidden[self._hidden_before.get(name, len(self.hidden)) :]
         return result
 
-    return note
+    def have_ended_it(self) -> bool:
+        """Tell whether the transaction has ended, where that shows, if once only."""
+        if self._has_ended or not self.tell_its_end:
+            return self._has_ended
+        return not self.connection.connection.in_transaction
 
 
 def _savepoint_is_gone(error: DatabaseError) -> bool:

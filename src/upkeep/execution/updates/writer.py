@@ -59,6 +59,7 @@ class Updates:
             for field in (*model._meta.concrete_fields, *model._meta.private_fields)
         )
         self.shapes: dict[tuple[str, ...], Shape] = {}
+        self._writes: int | None = None  # Those before the page was read.
 
     def reading(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return a QuerySet whose records bring along what their rows are known by."""
@@ -93,6 +94,7 @@ class Updates:
     ) -> list[Sheet]:
         """Return what records are before `process` has them."""
         places = range(len(records)) if places is None else places
+        self._writes = self.table.writes()
         now, found = list(map(vars, records)), []
         for names, pick in alike(now, key=tuple):
             shape = self._shape(names)
@@ -212,12 +214,21 @@ class Updates:
 
     def _are_written(self, portions: Sequence[Batch]) -> bool:
         """Write portions if all rows are as they were loaded, and else nothing."""
+        if len(portions) == 1 and self._is_untouched():
+            (portion,) = portions
+            if self._written(portion) != len(portion):
+                raise self._is_kept_off()
+            return True
         with databases.writing(self.alias):
             for portion in portions:
                 if self._written(portion) != len(portion):
                     transaction.set_rollback(True, using=self.alias)
                     return False
         return True
+
+    def _is_untouched(self) -> bool:
+        """Tell whether nobody can have changed a row since the page was read."""
+        return self._writes is not None and self._writes == self.table.writes()
 
     def _written(self, batch: Batch) -> int:
         if batch.kind.is_deletion:
@@ -232,12 +243,15 @@ class Updates:
             matching = set(self.table.matching(batch))
             flags = [n in matching for n in range(len(batch))]
             if matching and not self._are_written([batch.having(where(flags))]):
-                raise InvalidUpdate(
-                    f"Rows of {self.model._meta.label} are there and yet are not "
-                    "written: a trigger or a rule of the database keeps them from it, "
-                    "or a record came twice. Use save() or delete() in process()."
-                )
+                raise self._is_kept_off()
         return [place for n, place in enumerate(batch.places) if n not in matching]
+
+    def _is_kept_off(self) -> InvalidUpdate:
+        return InvalidUpdate(
+            f"Rows of {self.model._meta.label} are there and yet are not written: a "
+            "trigger or a rule of the database keeps them from it, or a record came "
+            "twice. Use save() or delete() in process()."
+        )
 
 
 def _note_keys_of_relations(records: Sequence[Model]) -> None:

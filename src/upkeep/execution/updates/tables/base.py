@@ -82,6 +82,10 @@ class Table(ABC):
     def matching(self, batch: Batch) -> list[int]:
         """Lock the rows that are as they were loaded, and return their places."""
 
+    def writes(self) -> int | None:
+        """Return how many rows were written; None where others can write, too."""
+        return None
+
     def portions(self, batch: Batch) -> Iterator[Batch]:
         """Yield parts of a batch that a statement can hold; mostly it is one."""
         yield batch

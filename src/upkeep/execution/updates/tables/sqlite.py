@@ -48,6 +48,13 @@ class SQLiteTable(Table):
             matched: int = cursor.rowcount
             return matched
 
+    def writes(self) -> int | None:
+        """In a transaction nobody else can: what it has read it would else lose."""
+        if not self.connection.in_atomic_block:
+            return None
+        written: int = self.connection.connection.total_changes
+        return written
+
     def matching(self, batch: Batch) -> list[int]:
         sql = f"SELECT 1 FROM {self.name} WHERE {self._condition(batch)}"
         rows = zip(*batch.keys, *batch.guards, strict=True)
