@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
-Undoable = Callable[..., AbstractContextManager[object]]
+Undoable = Callable[[], AbstractContextManager[object]]
 
 # What an item that fails may undo of the work of its neighbours. A savepoint costs a
 # hundredth of that.
@@ -249,10 +249,10 @@ class Walker:
         return None
 
     def _undoing(self) -> AbstractContextManager[object]:
-        """Open what is undone by an error, alone or with all of the chunk."""
-        if not self.undoable:
-            return nullcontext()
-        return self.undoable(savepoint=not self.is_undone_whole)
+        """Open what is undone alone by an error, where that is wanted, and can be."""
+        if self.undoable and not self.is_undone_whole:
+            return self.undoable()
+        return nullcontext()
 
     def _run(self, block: Block) -> None:
         """Process the items of a block until it, or its chunk, has lasted enough."""

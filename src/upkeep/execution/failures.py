@@ -107,7 +107,7 @@ class Patience:
 
 
 @contextmanager
-def trustworthy(alias: str) -> Iterator[Callable[..., AbstractContextManager[None]]]:
+def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """
     Open a block, and refuse what is inside if it hid that it was spoiled.
 
@@ -117,8 +117,7 @@ def trustworthy(alias: str) -> Iterator[Callable[..., AbstractContextManager[Non
     the savepoint is gone; and the statement alone on a lock time-out, which shows
     only in the statement. Raises SwallowedError, or TransactionEnded.
 
-    Gives what opens a block inside, with a savepoint or without, of which the same is
-    true.
+    Gives what opens a savepoint inside, of which the same is true.
     """
     connection = connections[alias]
     statements = _Statements(connection)

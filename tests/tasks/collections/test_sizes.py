@@ -14,7 +14,12 @@ from tests.testapp.models import Item
 from upkeep import Batches
 from upkeep.tasks.collections import sizes
 from upkeep.tasks.collections.batches import BatchesCollection
-from upkeep.tasks.collections.sizes import Estimate, in_batches, size_of
+from upkeep.tasks.collections.sizes import (
+    Estimate,
+    in_batches,
+    rough_size_of,
+    size_of,
+)
 
 ROWS = 400
 
@@ -151,3 +156,28 @@ def test_a_count_that_fails_otherwise_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("django.db.models.QuerySet.count", count)
     with pytest.raises(OperationalError, match="full"):
         size_of(Item.objects.all())
+
+
+class TestRough:
+    """Batches of a large table are done so quickly that a count of it would weigh."""
+
+    @pytest.fixture(autouse=True)
+    def large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sizes, "LARGE", ROWS // 2)
+
+    def test_is_what_a_server_plans_with_for_a_whole_table(self) -> None:
+        found = BatchesCollection(
+            Batches(Item.objects.all(), size=10), "default"
+        ).count()
+        assert found == pytest.approx(ROWS // 10, rel=0.1)
+        assert isinstance(found, Estimate) == (connection.vendor != "sqlite")
+
+    def test_is_counted_of_a_part(self) -> None:
+        part = Item.objects.filter(pk__lte=ROWS - 1)
+        found = BatchesCollection(Batches(part, size=10), "default").count()
+        assert found == ROWS // 10
+        assert not isinstance(found, Estimate)
+
+    def test_is_counted_of_a_small_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sizes, "LARGE", ROWS * 2)
+        assert not isinstance(rough_size_of(Item.objects.all()), Estimate)

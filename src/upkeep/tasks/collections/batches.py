@@ -8,12 +8,13 @@ from typing import Any
 from django.db.models import Manager, QuerySet
 
 from upkeep.tasks.collections.base import Cursor, Page
+from upkeep.tasks.collections.keysets import Range
 from upkeep.tasks.collections.querysets import (
     RecordsCollection,
     fetch,
     without_locks,
 )
-from upkeep.tasks.collections.sizes import in_batches
+from upkeep.tasks.collections.sizes import in_batches, rough_size_of
 
 # A batch, the key at its end, and whether none comes after it.
 Found = tuple["QuerySet[Any] | None", Any, bool]
@@ -26,7 +27,7 @@ class Batches:
     `process` receives a QuerySet for each batch, and progress counts batches.
     A batch is not fetched: `batch.update(…)` or `batch.delete()` is one statement. It
     keeps the conditions of the whole, so records that `process` moves out of the filter
-    are gone from the batch, and from no other one.
+    are gone from the batch, and from no other one. It has no order of its own.
     """
 
     def __init__(
@@ -56,45 +57,52 @@ class BatchesCollection(RecordsCollection):
         self._names = [column.name for column in self.keyset.columns]
         key = batches.queryset.model._meta.pk_fields
         self._primary = itemgetter(*[self._names.index(each.attname) for each in key])
+        # For an UPDATE in an order MariaDB needs twice the time.
+        self._unordered = self.records.order_by()
+        self._keys = self.unlocked.values_list(*self._names, flat=len(self._names) == 1)
 
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next batch, one whatever `size`: it may be work for a chunk."""
         until = self.until(cursor)
         find = self._find_by_range if len(self._names) == 1 else self._find_by_keys
-        batch, end, last = find(list(self.after(cursor, until)))
+        batch, end, last = find(list(self.ranges(cursor, until)))
         items = [] if batch is None else [batch]
         return Page(items, last, lambda _index: self.cursor(end, until))
 
     def halves(self, item: QuerySet[Any]) -> list[QuerySet[Any]]:
         """Return the two halves of a batch, none where it is one record."""
-        keys = list(without_locks(item).values_list("pk", flat=True))
+        ordered = without_locks(item).order_by(*self.keyset.order)
+        keys = list(ordered.values_list("pk", flat=True))
         middle = len(keys) // 2
         parts = [keys[:middle], keys[middle:]] if middle else []
-        return [self.of(part) for part in parts]
+        return [self.of(part).order_by() for part in parts]
 
     def count(self) -> int | None:
         """Count the batches, or estimate how many they are."""
-        return in_batches(super().count(), self.size)
+        return in_batches(rough_size_of(self.unlocked), self.size)
 
-    def _find_by_range(self, ranges: list[QuerySet[Any]]) -> Found:
+    def _find_by_range(self, ranges: list[Range]) -> Found:
         """Return the records up to the last key, the only one that is fetched."""
-        (records,) = ranges
-        keys = without_locks(records).values_list(*self._names, flat=True)
+        ((behind, _order),) = ranges
+        keys = self._keys.filter(behind) if behind else self._keys
         ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
         if not ends:
             return None, None, True
-        return records.filter(self.keyset.up_to(ends[0])), ends[0], len(ends) == 1
+        within = behind & self.keyset.up_to(ends[0])
+        return self._unordered.filter(within), ends[0], len(ends) == 1
 
-    def _find_by_keys(self, ranges: list[QuerySet[Any]]) -> Found:
+    def _find_by_keys(self, ranges: list[Range]) -> Found:
         """Return the records of certain primary keys, for no one range holds them."""
-        keys = fetch(
-            (without_locks(each).values_list(*self._names) for each in ranges),
-            self.size + 1,
+        found = (
+            self._keys.filter(behind).order_by(*(order or self.keyset.order))
+            for behind, order in ranges
         )
+        keys = fetch(found, self.size + 1)
         last = len(keys) <= self.size
         del keys[self.size :]
         if not keys:
             return None, None, True
         if not last:
             self.check_place(keys[-1])
-        return self.of(list(map(self._primary, keys))), keys[-1], last
+        batch = self.of(list(map(self._primary, keys))).order_by()
+        return batch, keys[-1], last

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from django.db.models.expressions import OrderBy
     from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
-# What lies in it, and its order.
-Range = tuple[Q, "list[OrderBy]"]
+# What lies in it, and its order, where that is not the one of the walk.
+Range = tuple[Q, "list[OrderBy] | None"]
 
 
 # Note [The index of the walk]. Of a column that is equal to a value PostgreSQL takes no
@@ -167,8 +167,9 @@ class Keyset:
         empty in all rows it sorts them, although the index has them in order.
         PostgreSQL must be: it would not know the index by the other columns alone.
         """
-        columns = self.columns if self.is_postgresql else self.columns[constant:]
-        return condition, [column.order for column in columns]
+        if self.is_postgresql or not constant:
+            return condition, None
+        return condition, [column.order for column in self.columns[constant:]]
 
     def up_to(self, value: Any) -> Q:
         """Return what does not lie behind a value of the first column."""

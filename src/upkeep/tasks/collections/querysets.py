@@ -20,7 +20,7 @@ from upkeep.databases import home
 from upkeep.exceptions import CursorMismatch, InvalidCollection
 from upkeep.tasks.collections.base import Collection, Cursor, Page
 from upkeep.tasks.collections.columns import parts_of
-from upkeep.tasks.collections.keysets import Keyset, is_ordered_by
+from upkeep.tasks.collections.keysets import Keyset, Range, is_ordered_by
 from upkeep.tasks.collections.sizes import size_of
 from upkeep.tasks.values import from_json
 
@@ -85,14 +85,18 @@ class RecordsCollection(Collection[Any]):
 
     def after(self, cursor: Cursor | None, until: Any) -> Iterator[QuerySet[Any]]:
         """Yield the records behind a cursor, in order, range by range of an index."""
-        records = self.records
-        if until is not None:
-            records = records.filter(self.keyset.up_to(from_json(until)))
+        for condition, order in self.ranges(cursor, until):
+            behind = self.records.filter(condition) if condition else self.records
+            yield behind if order is None else behind.order_by(*order)
+
+    def ranges(self, cursor: Cursor | None, until: Any) -> Iterator[Range]:
+        """Yield what lies behind a cursor; the order is that of the walk if None."""
+        within = Q() if until is None else self.keyset.up_to(from_json(until))
         if cursor is None:
-            yield records
+            yield within, None
         else:
             for condition, order in self.keyset.behind(self._place(cursor)):
-                yield records.filter(condition).order_by(*order)
+                yield within & condition, order
 
     def until(self, cursor: Cursor | None) -> Any:
         """Return the value of the first column at which the walk ends, as JSON."""
@@ -212,6 +216,8 @@ def fetch(ranges: Iterable[QuerySet[Any]], number: int) -> list[Any]:
 
 def without_locks(records: QuerySet[Any]) -> QuerySet[Any]:
     """Return the same records, not to be locked: `of` is for whole ones alone."""
+    if not records.query.select_for_update:
+        return records
     records = records.all()
     records.query.select_for_update = False
     return records
