@@ -178,10 +178,10 @@ def hidden_errors() -> Taken:
 def noted_errors() -> Taken:
     """Do not note errors of the database that never leave `process`."""
 
-    def note(errors: list[Any]) -> Callable[..., Any]:
-        return lambda execute, *statement: execute(*statement)
+    def note(_self: Any, execute: Callable[..., Any], *statement: Any) -> Any:
+        return execute(*statement)
 
-    return mock.patch.object(failures, "_noting", note)
+    return mock.patch.object(failures._Statements, "note", note)
 
 
 @contextmanager
