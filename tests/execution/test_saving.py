@@ -167,7 +167,7 @@ class TestUniqueValueThatIsHandedOn:
     def test_is_told_where_the_run_ends(self, handed_on: Any) -> None:
         run = handed_on.run_now()
         assert counts(run) == (Status.ERRORED, 1, 0, 0)
-        assert "a value of place goes from one testapp.Post" in run.error_message
+        assert ". In one page, a value of place goes from one" in run.error_message
 
     def test_is_told_of_each_that_is_kept_for_later(self, handed_on: Any) -> None:
         handed_on.on_error = [Quarantine(IntegrityError)]
@@ -175,7 +175,9 @@ class TestUniqueValueThatIsHandedOn:
         assert counts(run) == (Status.SUCCEEDED, 3, 2, 0)
         assert {letter.payload["pk"] for letter in run.dead_letters.all()} == {2, 4}
         for letter in run.dead_letters.all():
-            assert "a value of place goes from one testapp.Post" in letter.error_message
+            assert (
+                ". In one page, a value of place goes from one" in letter.error_message
+            )
 
 
 def test_without_a_rule_what_came_before_is_saved(trial: Any) -> None:

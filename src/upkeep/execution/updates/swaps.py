@@ -35,7 +35,7 @@ class Swaps:
                 raise
             label = batches[0].records[0]._meta.label
             raise IntegrityError(
-                f"{error} In one page, a value of {', '.join(names)} goes from one "
+                f"{str(error).rstrip(' .')}. In one page, a value of {', '.join(names)} goes from one "
                 f"{label} to another, and a database checks what is unique row by "
                 "row: give all of them new values first, in a task of its own."
             ) from error
