@@ -78,6 +78,19 @@ class TestWalk:
         assert "LIMIT 2 OFFSET 3" in queries[0]["sql"]
         assert len(queries) == 1
 
+    @pytest.mark.parametrize("options", [{}, {"cursor_fields": ("name",)}])
+    def test_a_batch_has_no_order_for_which_mariadb_would_sort_its_update(
+        self, options: Any
+    ) -> None:
+        items(7)
+        with CaptureQueriesContext(connection) as queries:
+            for batch in walk(walked(Batches(Item.objects.all(), 3), **options)):
+                batch.update(n=8)
+        updates = [each["sql"] for each in queries if each["sql"][:6] == "UPDATE"]
+        assert len(updates) == 3
+        assert not [sql for sql in updates if "ORDER BY" in sql]
+        assert Item.objects.filter(n=8).count() == 7
+
     def test_by_several_columns(self) -> None:
         Reading.objects.bulk_create(Reading(number=n // 2 or None) for n in range(7))
         batches = walked(Batches(Reading.objects, 3), cursor_fields=("-number", "pk"))

@@ -35,9 +35,10 @@ class Swaps:
                 raise
             label = batches[0].records[0]._meta.label
             raise IntegrityError(
-                f"{str(error).rstrip(' .')}. In one page, a value of {', '.join(names)} goes from one "
-                f"{label} to another, and a database checks what is unique row by "
-                "row: give all of them new values first, in a task of its own."
+                f"{str(error).rstrip(' .')}. In one page, a value of "
+                f"{', '.join(names)} goes from one {label} to another, and a database "
+                "checks what is unique row by row: give all of them new values first, "
+                "in a task of its own."
             ) from error
 
     def _names(self, batches: Sequence[Batch]) -> Sequence[str]:

@@ -126,14 +126,17 @@ class Keyset:
     def behind(self, values: Sequence[Any]) -> Iterator[Range]:
         """Yield what lies behind a place, in order, each a range of an index."""
         for depth, value in reversed(list(enumerate(values))):
-            column, ties = self.columns[depth], self._ties(values[:depth])
+            column = self.columns[depth]
             if value is not None:
                 yield self._range(self._beyond(values[: depth + 1]), constant=depth)
-            if column.nullable and value is None and column.nulls_first:
+            if not column.nullable:
+                continue
+            ties = self._ties(values[:depth])
+            if value is None and column.nulls_first:
                 yield self._range(
                     ties & column.has_value(is_there=True), constant=depth
                 )
-            if column.nullable and value is not None and not column.nulls_first:
+            if value is not None and not column.nulls_first:
                 rest = ties & column.has_value(is_there=False)
                 yield self._range(rest, constant=depth + 1)
 
@@ -148,9 +151,11 @@ class Keyset:
     def _beyond(self, values: Sequence[Any]) -> Q:
         """Return the rows that tie with all values but the last, and lie beyond it."""
         *before, column = self.columns[: len(values)]
-        last = before[-1] if before else column
+        if not before:
+            return column.beyond(values[-1])
+        last = before[-1]
         same_way = last.descending == column.descending
-        if not (self.is_postgresql and before and same_way) or values[-2] is None:
+        if not (self.is_postgresql and same_way) or values[-2] is None:
             return self._ties(values[:-1]) & column.beyond(values[-1])
         lookups = [
             GreaterThan(F(each.name), value)

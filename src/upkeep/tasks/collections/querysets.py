@@ -91,12 +91,15 @@ class RecordsCollection(Collection[Any]):
 
     def ranges(self, cursor: Cursor | None, until: Any) -> Iterator[Range]:
         """Yield what lies behind a cursor; the order is that of the walk if None."""
-        within = Q() if until is None else self.keyset.up_to(from_json(until))
-        if cursor is None:
-            yield within, None
-        else:
-            for condition, order in self.keyset.behind(self._place(cursor)):
-                yield within & condition, order
+        ranges: Iterable[Range] = [(Q(), None)]
+        if cursor is not None:
+            ranges = self.keyset.behind(self._place(cursor))
+        if until is None:
+            yield from ranges
+            return
+        within = self.keyset.up_to(from_json(until))
+        for condition, order in ranges:
+            yield within & condition, order
 
     def until(self, cursor: Cursor | None) -> Any:
         """Return the value of the first column at which the walk ends, as JSON."""
