@@ -130,9 +130,7 @@ def split(words: Words) -> Iterator[Words]:
     for word in words:
         chunk.append(word)
         if word[0] == "COMMIT":
-            if those_of(chunk, "UPDATE") and any(
-                "SAVEPOINT" in sql for sql, _ in chunk
-            ):
+            if those_of(chunk, "UPDATE"):
                 yield chunk
             chunk = []
 

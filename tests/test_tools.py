@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import slices
+from benchmarks import costs, slices
 from tests import without
 from tests.integration.kinds import KINDS
 from tests.without import WAYS, taken_away
@@ -442,6 +442,13 @@ def engine() -> list[dict[str, Any]]:
         for each in vars(without).values()
         if isinstance(each, type | ModuleType) and "upkeep" in repr(each)
     ]
+
+
+class TestCosts:
+    def test_are_those_of_transactions_with_a_checkpoint(self) -> None:
+        chunk = [(word, 0.1) for word in ("SELECT", "BEGIN", "UPDATE", "COMMIT")]
+        other = [(word, 0.1) for word in ("BEGIN", "INSERT", "COMMIT")]
+        assert list(costs.split([*chunk, *other, *chunk])) == [chunk, chunk]
 
 
 class TestSlices:

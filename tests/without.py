@@ -178,10 +178,11 @@ def hidden_errors() -> Taken:
 def noted_errors() -> Taken:
     """Do not note errors of the database that never leave `process`."""
 
-    def note(errors: list[Any]) -> Callable[..., Any]:
-        return lambda execute, *statement: execute(*statement)
+    class Deaf(failures._Statements):
+        def note(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+            return execute(sql, *rest)
 
-    return mock.patch.object(failures, "_noting", note)
+    return mock.patch.object(failures, "_Statements", Deaf)
 
 
 @contextmanager

@@ -208,7 +208,12 @@ class TestItemsThatFail:
 
     def test_in_what_was_returned(self, trial: Any) -> None:
         old = Effect.objects.create(item=0)
-        for strange, word in [(3, "int"), ([Item()], "Item"), ("ab", "str")]:
+        for strange, word in [
+            (3, "int"),
+            ([Item()], "Item"),
+            ("ab", "str"),
+            ({"item": MIDDLE}, "dict"),
+        ]:
             trial.process = lambda self, number, strange=strange: (
                 strange if number == MIDDLE else Effect(item=number)
             )

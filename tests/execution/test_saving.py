@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 from tests.execution.story import effects, go_on, log_of, once, resume
 from tests.testapp.clock import clock
-from tests.testapp.models import Effect, Item, Specimen
+from tests.testapp.models import Effect, Item, Post, Specimen
 from upkeep import Batches, Discard, Quarantine, Skip, Task
 from upkeep.exceptions import Conflict, InvalidTask, InvalidUpdate
 from upkeep.execution.chunks import BLOCK
@@ -147,6 +147,37 @@ def test_an_item_that_fails_undoes_nothing_of_others(trial: Any) -> None:
     assert counts(run) == (Status.SUCCEEDED, 17, 3, 0)
     assert numbers() == {pk: pk not in trial.bad for pk in range(1, 21)}
     assert run.changed == 17
+
+
+class TestUniqueValueThatIsHandedOn:
+    """The page is halved until a record is alone, which by itself trades nothing."""
+
+    @pytest.fixture
+    def handed_on(self, trial: Any) -> Any:
+        Post.objects.bulk_create(Post(pk=pk, place=pk) for pk in range(1, 6))
+
+        def process(self: Any, post: Post) -> None:
+            assert post.place is not None
+            post.place = {2: 4, 4: 2}.get(post.place, post.place + 10)
+
+        trial.updates, trial.process = ("place",), process
+        trial.collection = lambda self: Post.objects.all()
+        return trial
+
+    def test_is_told_where_the_run_ends(self, handed_on: Any) -> None:
+        run = handed_on.run_now()
+        assert counts(run) == (Status.ERRORED, 1, 0, 0)
+        assert ". In one page, a value of place goes from one" in run.error_message
+
+    def test_is_told_of_each_that_is_kept_for_later(self, handed_on: Any) -> None:
+        handed_on.on_error = [Quarantine(IntegrityError)]
+        run = handed_on.run_now()
+        assert counts(run) == (Status.SUCCEEDED, 3, 2, 0)
+        assert {letter.payload["pk"] for letter in run.dead_letters.all()} == {2, 4}
+        for letter in run.dead_letters.all():
+            assert (
+                ". In one page, a value of place goes from one" in letter.error_message
+            )
 
 
 def test_without_a_rule_what_came_before_is_saved(trial: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
@@ -33,8 +33,10 @@ class Creator:
         """Return the objects that `process` returned or yields, which are checked."""
         if type(returned) is self.model:  # Nearly always.
             found: Sequence[Any] = (returned,)
-        elif isinstance(returned, Model) or not isinstance(returned, Iterable):
-            found = (returned,)
+        elif isinstance(returned, Model | Mapping) or not isinstance(
+            returned, Iterable
+        ):
+            found = (returned,)  # What a mapping yields are its keys.
         else:
             found = list(returned)
         for each in found:

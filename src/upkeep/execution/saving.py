@@ -66,8 +66,8 @@ class Saver:
         name = "updates" if task.updates else "deletes"
         verb, instead = ("saves", "save") if task.updates else ("deletes", "delete")
         raise InvalidCollection(
-            f"{type(task).__name__}.{name} {verb} records, but its collection is one "
-            f"of {collection.kind}: return a QuerySet, or leave {name} out and "
+            f"{type(task).__name__}.{name} {verb} records, but its collection is of "
+            f"kind {collection.kind!r}: return a QuerySet, or leave {name} out and "
             f"{instead} in process()."
         )
 

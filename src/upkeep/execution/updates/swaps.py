@@ -14,23 +14,49 @@ if TYPE_CHECKING:
     from upkeep.execution.updates.changes import Batch, Kind
 
 
-@contextmanager
-def swaps_told(batches: Sequence[Batch]) -> Iterator[None]:
-    """Say so where a value is refused because a record of the same page had it."""
-    try:
-        yield
-    except IntegrityError as error:
-        model = type(batches[0].records[0])
-        updates = [each for each in batches if not each.kind.is_deletion]
-        for names in _unique(model):
-            if _is_handed_on(names, updates):
-                raise IntegrityError(
-                    f"{error} In one page, a value of {', '.join(names)} goes from one "
-                    f"{model._meta.label} to another, and a database checks what is "
-                    "unique row by row: give all of them new values first, in a task "
-                    "of its own."
-                ) from error
-        raise
+class Swaps:
+    """
+    Says so where a value is refused because a record of the same page had it.
+
+    Such a page is done again in halves, until the record is alone. By then its page
+    is not there to be asked, so it is remembered who wanted what another had.
+    """
+
+    def __init__(self) -> None:
+        self.seen: dict[Any, Sequence[str]] = {}
+
+    @contextmanager
+    def told(self, batches: Sequence[Batch]) -> Iterator[None]:
+        """Have what the database refuses say of which fields a value was handed on."""
+        try:
+            yield
+        except IntegrityError as error:
+            if not (names := self._names(batches)):
+                raise
+            label = batches[0].records[0]._meta.label
+            raise IntegrityError(
+                f"{str(error).rstrip(' .')}. In one page, a value of "
+                f"{', '.join(names)} goes from one {label} to another, and a database "
+                "checks what is unique row by row: give all of them new values first, "
+                "in a task of its own."
+            ) from error
+
+    def _names(self, batches: Sequence[Batch]) -> Sequence[str]:
+        """Return the fields of which a value is handed on; none where none is."""
+        keys = [record.pk for batch in batches for record in batch.records]
+        if not any(key in self.seen for key in keys):
+            self.seen = _handed_on(batches)  # Of another page.
+        return next((self.seen[key] for key in keys if key in self.seen), ())
+
+
+def _handed_on(batches: Sequence[Batch]) -> dict[Any, Sequence[str]]:
+    """Return the keys of records that want what another had, with its fields."""
+    updates = [each for each in batches if not each.kind.is_deletion]
+    return {
+        record.pk: names
+        for names in _unique(type(batches[0].records[0]))
+        for record in _heirs(names, updates)
+    }
 
 
 def _unique(model: type[Model]) -> Iterator[Sequence[str]]:
@@ -44,16 +70,15 @@ def _unique(model: type[Model]) -> Iterator[Sequence[str]]:
             yield names
 
 
-def _is_handed_on(names: Sequence[str], batches: Sequence[Batch]) -> bool:
-    """Tell whether a record is to have what another had."""
+def _heirs(names: Sequence[str], batches: Sequence[Batch]) -> Iterator[Model]:
+    """Yield the records that are to have what another had."""
     had: dict[Any, Model] = {}
     for kind, record, before in _changes(batches):
         if forms := _forms(names, kind, before):
             had[forms] = record
-    return any(
-        had.get(_forms(names, kind, vars(record)), record) is not record
-        for kind, record, _before in _changes(batches)
-    )
+    for kind, record, _before in _changes(batches):
+        if had.get(_forms(names, kind, vars(record)), record) is not record:
+            yield record
 
 
 def _changes(batches: Sequence[Batch]) -> Iterator[tuple[Kind, Model, dict[str, Any]]]:

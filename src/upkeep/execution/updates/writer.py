@@ -16,7 +16,7 @@ from upkeep.execution.updates.columns import Column
 from upkeep.execution.updates.fields import declared_fields
 from upkeep.execution.updates.shapes import Shape
 from upkeep.execution.updates.sheets import Sheet
-from upkeep.execution.updates.swaps import swaps_told
+from upkeep.execution.updates.swaps import Swaps
 from upkeep.execution.updates.tables import table_of
 from upkeep.execution.updates.tables.base import is_integer
 from upkeep.tasks.collections.columns import is_loaded
@@ -46,6 +46,7 @@ class Updates:
         self.model = model
         self.alias = alias
         self.table = table_of(model, alias)
+        self.swaps = Swaps()
         columns = enumerate(model._meta.concrete_fields)
         self.columns = tuple(Column(field, n, self.table) for n, field in columns)
         self.declared = frozenset(
@@ -159,7 +160,7 @@ class Updates:
         portions = [part for batch in batches for part in self.table.portions(batch)]
         if not portions:
             return []
-        with swaps_told(batches):
+        with self.swaps.told(batches):
             if self._are_written(portions):
                 return []
             with databases.writing(self.alias):
