@@ -100,6 +100,18 @@ class TestWhatIsSaved:
         assert Post.objects.get(pk=1).written_at > LONG_AGO
         assert Post.objects.get(pk=2).written_at == LONG_AGO
 
+    def test_has_one_time_for_all_of_a_page_which_records_know(self) -> None:
+        Post.objects.bulk_create(Post(pk=pk) for pk in range(1, 5))
+        records = []
+
+        def process(post: Post) -> None:
+            post.slug = "new"
+            records.append(post)
+
+        work(Post.objects.all(), "slug", process=process)
+        (moment,) = set(Post.objects.values_list("written_at", flat=True))
+        assert {post.written_at for post in records} == {moment}
+
     def test_has_that_time_although_it_is_not_loaded(self) -> None:
         Post.objects.create()
         Post.objects.update(written_at=LONG_AGO)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.backends.utils import format_number
-from django.db.models import JSONField, Model
+from django.db.models import DateField, DateTimeField, JSONField, Model, TimeField
 
 from upkeep.exceptions import InvalidUpdate
 from upkeep.execution.updates.fields import is_steady
@@ -31,6 +31,8 @@ BYTES = "_upkeep_bytes_"
 
 IMMUTABLE = frozenset({type(None), bool, int, float, Decimal, str, bytes, UUID})
 IMMUTABLE |= {date, datetime, time, timedelta}
+
+STAMPS = frozenset({DateField, DateTimeField, TimeField})
 
 Attributes = dict[str, Any]  # What a record carries: its vars().
 
@@ -58,6 +60,11 @@ class Column:
 
         self.plain = plain_types(field)
         """The types of values that are written as they are."""
+
+        self.is_moment_of_save = type(field) in STAMPS and bool(
+            getattr(field, "auto_now", False)
+        )
+        """Whether it is set to the time of each save(), and to nothing else."""
 
         self.is_steady = is_steady(field)
         self.memory = self.attribute if self.is_known else f"{BYTES}{place}"
@@ -112,11 +119,21 @@ class Column:
 
     def saved(self, records: Sequence[Model]) -> Values:
         """Return what save() would write of records."""
+        if self.is_moment_of_save:
+            return self._stamped(records)
         with suppress(KeyError):  # It may not be loaded.
             values = list(map(self.get, map(vars, records)))
             if self.are_plain(values):
                 return values
         return list(map(self._saved, records))
+
+    def _stamped(self, records: Sequence[Model]) -> Values:
+        """Give records the time of their save, which is one for all."""
+        first, *others = records
+        prepared, now = self._saved(first), getattr(first, self.attribute)
+        for record in others:
+            setattr(record, self.attribute, now)
+        return [prepared] * len(records)
 
     def _saved(self, record: Model) -> Any:
         value = self.field.pre_save(record, add=False)
