@@ -161,7 +161,14 @@ class _Statements:
         self._has_ended = False
 
     def note(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-        """Note errors, but for those in a block of their own that was rolled back."""
+        """
+        Note errors, but for those in a block of their own that was rolled back.
+
+        Refuses what nothing could undo any more, where it shows that there is no
+        transaction. What Django says at the end of a block then fails by itself.
+        """
+        if self.have_ended_it() and not _ends_block(str(sql)):
+            raise TransactionEnded(_ENDED)
         try:
             result = execute(sql, *rest)
         except (OperationalError, InternalError) as error:
@@ -182,6 +189,10 @@ class _Statements:
         if self._has_ended or not self.tell_its_end:
             return self._has_ended
         return not self.connection.connection.in_transaction
+
+
+def _ends_block(sql: str) -> bool:
+    return sql.startswith(("RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT"))
 
 
 def _savepoint_is_gone(error: DatabaseError) -> bool:
