@@ -138,3 +138,20 @@ class TestTransactionThatEnded:
 
         trial.harm = staticmethod(harm)
         assert trial.run_now().error_class == "upkeep.exceptions.TransactionEnded"
+
+
+@pytest.mark.parametrize("rules", [[], [Quarantine(KeyError)]], ids=["", "rules"])
+def test_no_item_goes_back_behind_the_pages_before_it(trial: Any, rules: Any) -> None:
+    kept: list[str] = []
+
+    def harm(item: Item) -> None:
+        if item.pk == 2:
+            kept[:] = [transaction.savepoint()]
+        if item.pk == 12:
+            transaction.savepoint_rollback(kept[0])
+
+    trial.harm, trial.on_error = staticmethod(harm), rules
+    trial.batch_size = 5
+    run = trial.run_now()
+    assert counts(run) == (Status.ERRORED, 11, 0, 0)
+    assert numbers() == {pk: pk < 12 for pk in range(1, 21)}
