@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from upkeep.runs.dead_letters import DeadLetter
     from upkeep.tasks.collections.base import Cursor, Page
 
-Undoable = Callable[[], AbstractContextManager[object]]
+Undoable = Callable[..., AbstractContextManager[object]]
 
 # What an item that fails may undo of the work of its neighbours. A savepoint costs a
 # hundredth of that.
@@ -250,8 +250,8 @@ class Walker:
 
     def _undoing(self) -> AbstractContextManager[object]:
         """Open what is undone alone by an error, where that is wanted, and can be."""
-        if self.undoable and not self.is_undone_whole:
-            return self.undoable()
+        if self.undoable:
+            return self.undoable(savepoint=not self.is_undone_whole)
         return nullcontext()
 
     def _run(self, block: Block) -> None:

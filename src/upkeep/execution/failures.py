@@ -117,7 +117,8 @@ def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None
     the savepoint is gone; and the statement alone on a lock time-out, which shows
     only in the statement. Raises SwallowedError, or TransactionEnded.
 
-    Gives what opens a savepoint inside, of which the same is true.
+    Gives what opens a block inside, with a savepoint or without, of which the same is
+    true. Behind its end nobody goes back to a savepoint of it.
     """
     connection = connections[alias]
     statements = _Statements(connection)
@@ -126,6 +127,7 @@ def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None
     def block(*, savepoint: bool = True) -> Iterator[None]:
         before = len(statements.hidden)
         with transaction.atomic(using=alias, savepoint=savepoint):
+            known = set(statements.savepoints)  # With the one of the block itself.
             yield
             if hidden := statements.hidden[before:]:
                 raise SwallowedError(_advice(hidden[-1])) from hidden[-1]
@@ -133,6 +135,7 @@ def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None
                 raise SwallowedError(_MARKED_FOR_ROLLBACK)
             if statements.have_ended_it():
                 raise TransactionEnded(_ENDED)
+            statements.passed |= statements.savepoints.keys() - known
 
     try:
         with (
@@ -157,11 +160,22 @@ class _Statements:
         # behind one it keeps each page that changes: UPDATE lasts half as long again.
         self.tell_its_end = connection.vendor == "sqlite"
         self.hidden: list[DatabaseError] = []  # Unless they get out.
-        self._hidden_before: dict[str, int] = {}  # a savepoint
+        self.savepoints: dict[str, int] = {}  # How many were hidden before each.
+        self.passed: set[str] = set()  # Those of blocks that are done.
         self._has_ended = False
 
     def note(self, execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-        """Note errors, but for those in a block of their own that was rolled back."""
+        """
+        Note errors, but for those in a block of their own that was rolled back.
+
+        Refuses what nothing could undo any more, where it shows that there is no
+        transaction. What Django says at the end of a block then fails by itself.
+        """
+        if self.have_ended_it() and not _ends_block(str(sql)):
+            raise TransactionEnded(_ENDED)
+        match str(sql).rsplit(" ", 1):
+            case ["ROLLBACK TO SAVEPOINT", name] if name in self.passed:
+                raise SwallowedError(_TOO_FAR)
         try:
             result = execute(sql, *rest)
         except (OperationalError, InternalError) as error:
@@ -172,9 +186,10 @@ class _Statements:
             self._has_ended = self.have_ended_it()
         match str(sql).rsplit(" ", 1):
             case ["SAVEPOINT", name]:
-                self._hidden_before[name] = len(self.hidden)
+                self.savepoints[name] = len(self.hidden)
+                self.passed.discard(name)
             case ["ROLLBACK TO SAVEPOINT", name]:
-                del self.hidden[self._hidden_before.get(name, len(self.hidden)) :]
+                del self.hidden[self.savepoints.get(name, len(self.hidden)) :]
         return result
 
     def have_ended_it(self) -> bool:
@@ -182,6 +197,10 @@ class _Statements:
         if self._has_ended or not self.tell_its_end:
             return self._has_ended
         return not self.connection.connection.in_transaction
+
+
+def _ends_block(sql: str) -> bool:
+    return sql.startswith(("RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT"))
 
 
 def _savepoint_is_gone(error: DatabaseError) -> bool:
@@ -200,6 +219,11 @@ def _advice(error: DatabaseError) -> str:
         "of its own, or say atomic = False."
     )
 
+
+_TOO_FAR = (
+    "process() went back to a savepoint of a page before, whose items are done. Let a "
+    "savepoint end with its item, best with transaction.atomic()."
+)
 
 _MARKED_FOR_ROLLBACK = (
     "process() went on after a database error, or asked for a rollback, and its "

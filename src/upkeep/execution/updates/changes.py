@@ -45,6 +45,9 @@ class Batch:
     guards: Sequence[Values]
     """What each of the loaded columns must still be."""
 
+    writes: int | None
+    """How many rows were written before they were read, where that tells something."""
+
     def __len__(self) -> int:
         return len(self.records)
 
@@ -63,6 +66,7 @@ class Batch:
             keys=list(map(pick, self.keys)),
             values=list(map(pick, self.values)),
             guards=list(map(pick, self.guards)),
+            writes=self.writes,
         )
 
 

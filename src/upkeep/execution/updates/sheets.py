@@ -32,6 +32,9 @@ class Sheet:
     before: Mapping[str, Values]
     """What they were, by the names of attributes."""
 
+    writes: int | None
+    """How many rows were written before they were read, where that tells something."""
+
     def having(self, pick: Pick) -> Sheet:
         """Return a sheet of some of the records."""
         return Sheet(
@@ -39,6 +42,7 @@ class Sheet:
             pick(self.places),
             pick(self.records),
             {name: pick(values) for name, values in self.before.items()},
+            self.writes,
         )
 
     def part(self, start: int, number: int) -> Sheet:

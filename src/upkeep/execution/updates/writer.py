@@ -60,7 +60,6 @@ class Updates:
             for field in (*model._meta.concrete_fields, *model._meta.private_fields)
         )
         self.shapes: dict[tuple[str, ...], Shape] = {}
-        self._writes: int | None = None  # Those before the page was read.
 
     def reading(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return a QuerySet whose records bring along what their rows are known by."""
@@ -95,12 +94,11 @@ class Updates:
     ) -> list[Sheet]:
         """Return what records are before `process` has them."""
         places = range(len(records)) if places is None else places
-        self._writes = self.table.writes()
-        now, found = list(map(vars, records)), []
+        now, found, writes = list(map(vars, records)), [], self.table.writes()
         for names, pick in alike(now, key=tuple):
             shape = self._shape(names)
             kept = shape.kept(pick(now))
-            found.append(Sheet(shape, pick(places), pick(records), kept))
+            found.append(Sheet(shape, pick(places), pick(records), kept, writes))
         return found
 
     def changes(self, sheet: Sheet) -> list[Batch]:
@@ -137,6 +135,7 @@ class Updates:
             keys=[each.keys(before[each.attribute]) for each in self.keys],
             values=[each.saved(sheet.records) for each in kind.changed],
             guards=list(map(self.table.guards, guards)),
+            writes=sheet.writes,
         )
 
     def write(self, sheets: Sequence[Sheet]) -> Outcome:
@@ -215,7 +214,7 @@ class Updates:
 
     def _are_written(self, portions: Sequence[Batch]) -> bool:
         """Write portions if all rows are as they were loaded, and else nothing."""
-        if len(portions) == 1 and self._is_untouched():
+        if len(portions) == 1 and self._is_untouched(portions[0]):
             (portion,) = portions
             if self._written(portion) != len(portion):
                 raise self._is_kept_off()
@@ -227,9 +226,9 @@ class Updates:
                     return False
         return True
 
-    def _is_untouched(self) -> bool:
-        """Tell whether nobody can have changed a row since the page was read."""
-        return self._writes is not None and self._writes == self.table.writes()
+    def _is_untouched(self, batch: Batch) -> bool:
+        """Tell whether nobody can have changed a row since they were read."""
+        return batch.writes is not None and batch.writes == self.table.writes()
 
     def _written(self, batch: Batch) -> int:
         if batch.kind.is_deletion:
