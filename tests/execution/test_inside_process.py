@@ -125,20 +125,6 @@ class TestTransactionThatEnded:
         assert trial.run_now().error_class == "upkeep.exceptions.TransactionEnded"
         assert effects() == {}
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="without a savepoint nothing tells of what the driver alone was told",
-    )
-    def test_is_noticed_where_the_driver_itself_begins_another(
-        self, trial: Any
-    ) -> None:
-        def harm(item: Item) -> None:
-            if item.pk == MIDDLE:
-                connection.connection.executescript("BEGIN")
-
-        trial.harm = staticmethod(harm)
-        assert trial.run_now().error_class == "upkeep.exceptions.TransactionEnded"
-
 
 @pytest.mark.parametrize("rules", [[], [Quarantine(KeyError)]], ids=["", "rules"])
 def test_no_item_goes_back_behind_the_pages_before_it(trial: Any, rules: Any) -> None:
