@@ -150,17 +150,26 @@ def durable() -> Taken:
 def distrust() -> Taken:
     """Believe a chunk whatever `process` hid."""
 
+    def block(*, savepoint: bool = True) -> Taken:
+        return nullcontext()
+
     @contextmanager
     def believe(alias: str) -> Iterator[Any]:
-        yield nullcontext
+        yield block
 
     return instead_of_trustworthy(believe)
 
 
-def savepoint() -> Taken:
-    """Work on items without the savepoints that show if their transaction is gone."""
-    none = mock.Mock(atomic=lambda using: nullcontext())
-    return mock.patch.object(failures, "transaction", none)
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Work on items without what shows if their transaction is gone."""
+    none = mock.Mock(atomic=lambda using, savepoint: nullcontext())
+    statements = failures._Statements
+    with (
+        mock.patch.object(failures, "transaction", none),
+        mock.patch.object(statements, "have_ended_it", return_value=False),
+    ):
+        yield
 
 
 def hidden_errors() -> Taken:

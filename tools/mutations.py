@@ -120,7 +120,7 @@ MUTATIONS = [
     ),
     Mutation(
         protection="savepoint",
-        how="items have none, by which to see that their transaction is gone",
+        how="nothing shows that the transaction of items is gone",
         checks=[f"{FAILURES}::TestHidden"],
     ),
     Mutation(
