@@ -73,9 +73,9 @@ def keys() -> Iterator[Record]:
         yield from page
 
 
-def pages(queryset: QuerySet[Any]) -> Iterator[list[Any]]:
-    """Yield the records of a table in lists, in the order of their key."""
-    last, ordered = 0, queryset.order_by("pk")
+def pages(queryset: QuerySet[Any], *, last: int = 0) -> Iterator[list[Any]]:
+    """Yield the records of a table behind a key in lists, in the order of their key."""
+    ordered = queryset.order_by("pk")
     while page := list(ordered.filter(pk__gt=last)[:PAGE]):
         last = page[-1].pk
         yield page
