@@ -230,6 +230,9 @@ class TestFigures:
         )
         assert told[3].endswith("| not run yet | `make soak ONLY=chaos+postgresql` |")
 
+    def test_of_many_figures_are_the_least_and_the_largest(self) -> None:
+        assert figures.figure("ratios", [1.1, 0.9, 1.0]) == "ratios 0.9 to 1.1"
+
     def test_say_how_often_each_kind_of_fault_happened(self) -> None:
         told = figures.markdown([SEVERAL])
         assert "| what happened | chaos on sqlite |\n" in told

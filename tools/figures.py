@@ -93,7 +93,9 @@ def tried(soak: Soak, found: Figures) -> Figures:
 
 
 def figure(name: str, value: Any) -> str:
-    """Return a figure as one reads it."""
+    """Return a figure as one reads it; of many, the least and the largest."""
+    if isinstance(value, list):
+        return f"{name.replace('_', ' ')} {min(value):,} to {max(value):,}"
     return f"{name.replace('_', ' ')} {plain(value):,}"
 
 
