@@ -55,6 +55,23 @@ class TestTablesThatAreMissing:
 
 
 @pytest.mark.django_db
+def test_a_database_that_is_away_is_told_of_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody need try again where a name is wrong."""
+
+    def away(*args: object, **options: object) -> None:
+        raise OperationalError(2003, "Can't connect to server\n on 'nowhere'.")
+
+    monkeypatch.setattr(Run, "save", away)
+    err = upkeep("run", "testapp.Numbers").err
+    assert err.startswith(
+        "Failed: The database does not answer: Can't connect to server on 'nowhere'. "
+        "Try again."
+    )
+
+
+@pytest.mark.django_db
 class TestDatabaseThatIsBusy:
     @pytest.fixture
     def run(self, monkeypatch: pytest.MonkeyPatch) -> Run:

@@ -30,7 +30,7 @@ def missing_tables() -> str:
 def refusal(error: DatabaseError) -> str:
     """Say why a command found no answer; an empty text where only the error can."""
     if is_passing(error):
-        return f"{passing(error)}. Try again.{who_may_lock(error)}"
+        return f"{passing(error)}{_own_words(error)}. Try again.{who_may_lock(error)}"
     return missing_tables()
 
 
@@ -38,6 +38,14 @@ def passing(error: DatabaseError) -> str:
     """Say what an error that passes tells of the database, as a clause."""
     is_locked = "lock" in str(error).lower()
     return f"The database {'is locked' if is_locked else 'does not answer'}"
+
+
+def _own_words(error: DatabaseError) -> str:
+    """Return what the server says, which may be that there is no such database."""
+    if "lock" in str(error).lower() or not error.args:
+        return ""
+    *_code, words = error.args  # MariaDB's have a number first.
+    return f": {' '.join(str(words).split()).rstrip('.')}"
 
 
 def who_may_lock(error: DatabaseError) -> str:
