@@ -449,6 +449,16 @@ class TestProgress:
         for word in ("value", "class", "message", "traceback", "worker", "metadata"):
             assert f"the-{word}" not in told
 
+    def test_tells_a_program_whether_the_total_is_an_estimate(self) -> None:
+        asker = user()
+        run = Numbers.using(by=asker).enqueue()
+        Run.objects.update(total=100, is_total_estimated=True)
+        answer = client_of(asker).get(to("run-progress", run.pk), headers=JSON)
+        assert (answer.json()["total"], answer.json()["is_total_estimated"]) == (
+            100,
+            True,
+        )
+
     def test_opens_nothing_else_to_its_owner(self) -> None:
         asker = user()
         run = Numbers.using(by=asker).enqueue()

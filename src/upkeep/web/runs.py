@@ -60,7 +60,16 @@ EVENTS = 50
 LETTERS = 5
 
 # No error and no parameter: who waits for a report need not be who runs the project.
-TOLD_TO_ITS_OWNER = ("id", "label", "status", "done", "total", "eta", "result")
+TOLD_TO_ITS_OWNER = (
+    "id",
+    "label",
+    "status",
+    "done",
+    "total",
+    "is_total_estimated",
+    "eta",
+    "result",
+)
 
 
 def _page_of_run(request: HttpRequest, pk: int) -> str:
