@@ -405,6 +405,24 @@ class TestRefused:
         assert run.status == Status.ERRORED
         assert "names 'titel', but testapp.Post has no such field" in run.error_message
 
+    @pytest.mark.parametrize("names", [["title"], ["volume"], ["place", "title"]])
+    def test_fields_that_are_not_unique(self, posts: Any, names: list[str]) -> None:
+        """MariaDB would insert a row that is there once more, and say nothing."""
+        posts.creates = Creates(Post, update_fields=["slug"], unique_fields=names)
+        run = posts.run_now()
+        assert run.status == Status.ERRORED
+        assert "which the database does not keep unique" in run.error_message
+
+    @pytest.mark.parametrize("names", [["id"], ["place"], ["number", "volume"]])
+    def test_fields_that_are_unique_are_not_refused(
+        self, posts: Any, names: list[str]
+    ) -> None:
+        posts.creates = Creates(Post, update_fields=["slug"], unique_fields=names)
+        posts.process = lambda self, number: Post(
+            pk=number + 100, place=number + 100, volume=2, number=number
+        )
+        assert counts(posts.run_now()) == (Status.SUCCEEDED, 20, 0, 0)
+
     def test_a_model_of_several_tables(self, trial: Any) -> None:
         trial.creates = Parcel
         run = trial.run_now()

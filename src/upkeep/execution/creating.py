@@ -146,6 +146,28 @@ class Creator:
                     f"creates names {name!r}, but {meta.label} has no such field. It "
                     f"has: {', '.join(names)}."
                 ) from None
+        if self.declared.unique_fields:
+            self._refuse_what_is_not_unique(self.declared.unique_fields)
+
+    def _refuse_what_is_not_unique(self, names: Sequence[str]) -> None:
+        """Refuse to look for rows by what several may have: the database is asked."""
+        meta, connection = self.model._meta, connections[self.alias]
+        fields = (each for each in meta.concrete_fields if each.name in names)
+        columns = {str(each.column).lower() for each in fields}
+        with connection.cursor() as cursor:
+            constraints = connection.introspection.get_constraints(
+                cursor, meta.db_table
+            )
+        if not any(
+            {str(column).lower() for column in each["columns"]} == columns
+            for each in constraints.values()
+            if each["unique"] or each["primary_key"]
+        ):
+            raise InvalidTask(
+                f"creates looks for rows of {meta.label} by {', '.join(names)}, which "
+                "the database does not keep unique: name the fields of one unique "
+                "constraint, or add one."
+            )
 
 
 def _ignoring_duplicates_alone(sql: str) -> str:
