@@ -107,7 +107,7 @@ class Patience:
 
 
 @contextmanager
-def trustworthy(alias: str) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def trustworthy(alias: str) -> Iterator[Callable[..., AbstractContextManager[None]]]:
     """
     Open a block, and refuse what is inside if it hid that it was spoiled.
 
