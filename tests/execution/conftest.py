@@ -66,13 +66,6 @@ def on_mariadb() -> None:
 
 
 @pytest.fixture
-def on_sqlite() -> None:
-    """Run a test where one transaction writes at a time."""
-    if connection.vendor != "sqlite":
-        pytest.skip("by design: servers have many writers")
-
-
-@pytest.fixture
 def on_a_server() -> None:
     """Skip what needs several sessions that write."""
     if connection.vendor == "sqlite":

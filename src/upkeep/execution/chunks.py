@@ -249,7 +249,7 @@ class Walker:
         return None
 
     def _undoing(self) -> AbstractContextManager[object]:
-        """Open what is undone alone by an error, where that is wanted, and can be."""
+        """Open a block, which with rules is undone alone, if anything can be undone."""
         if self.undoable:
             return self.undoable(savepoint=not self.is_undone_whole)
         return nullcontext()

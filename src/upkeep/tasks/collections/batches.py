@@ -13,6 +13,7 @@ from upkeep.tasks.collections.keysets import Range
 from upkeep.tasks.collections.querysets import (
     RecordsCollection,
     fetch,
+    within,
     without_locks,
 )
 from upkeep.tasks.collections.sizes import in_batches, rough_size_of
@@ -86,21 +87,17 @@ class BatchesCollection(RecordsCollection):
 
     def _find_by_range(self, ranges: list[Range]) -> Found:
         """Return the records up to the last key, the only one that is fetched."""
-        ((behind, _order),) = ranges
-        keys = self._keys.filter(behind) if behind else self._keys
+        (behind,) = ranges
+        keys = within(self._keys, behind)
         ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
         if not ends:
             return None, None, True
-        within = behind & self.keyset.up_to(ends[0])
-        return self._whole.filter(within), ends[0], len(ends) == 1
+        batch = within(self._whole, behind).filter(self.keyset.up_to(ends[0]))
+        return batch, ends[0], len(ends) == 1
 
     def _find_by_keys(self, ranges: list[Range]) -> Found:
         """Return the records of certain primary keys, for no one range holds them."""
-        found = (
-            self._keys.filter(behind).order_by(*(order or self.keyset.order))
-            for behind, order in ranges
-        )
-        keys = fetch(found, self.size + 1)
+        keys = fetch((within(self._keys, each) for each in ranges), self.size + 1)
         last = len(keys) <= self.size
         del keys[self.size :]
         if not keys:

@@ -85,9 +85,8 @@ class RecordsCollection(Collection[Any]):
 
     def after(self, cursor: Cursor | None, until: Any) -> Iterator[QuerySet[Any]]:
         """Yield the records behind a cursor, in order, range by range of an index."""
-        for condition, order in self.ranges(cursor, until):
-            behind = self.records.filter(condition) if condition else self.records
-            yield behind if order is None else behind.order_by(*order)
+        for each in self.ranges(cursor, until):
+            yield within(self.records, each)
 
     def ranges(self, cursor: Cursor | None, until: Any) -> Iterator[Range]:
         """Yield what lies behind a cursor; the order is that of the walk if None."""
@@ -97,9 +96,9 @@ class RecordsCollection(Collection[Any]):
         if until is None:
             yield from ranges
             return
-        within = self.keyset.up_to(from_json(until))
+        bound = self.keyset.up_to(from_json(until))
         for condition, order in ranges:
-            yield within & condition, order
+            yield bound & condition, order
 
     def until(self, cursor: Cursor | None) -> Any:
         """Return the value of the first column at which the walk ends, as JSON."""
@@ -205,6 +204,14 @@ class QuerySetCollection(RecordsCollection):
 
     def _key(self, values: Any) -> Any:
         return values if self._is_single else self._primary(values)
+
+
+def within(records: QuerySet[Any], part: Range) -> QuerySet[Any]:
+    """Return those of the records, in the order of the walk, that lie in a range."""
+    condition, order = part
+    if condition:
+        records = records.filter(condition)
+    return records if order is None else records.order_by(*order)
 
 
 def fetch(ranges: Iterable[QuerySet[Any]], number: int) -> list[Any]:
