@@ -92,7 +92,8 @@ class BatchesCollection(RecordsCollection):
         ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
         if not ends:
             return None, None, True
-        batch = within(self._whole, behind).filter(self.keyset.up_to(ends[0]))
+        condition, order = behind
+        batch = within(self._whole, (condition & self.keyset.up_to(ends[0]), order))
         return batch, ends[0], len(ends) == 1
 
     def _find_by_keys(self, ranges: list[Range]) -> Found:

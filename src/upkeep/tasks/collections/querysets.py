@@ -210,7 +210,8 @@ def within(records: QuerySet[Any], part: Range) -> QuerySet[Any]:
     """Return those of the records, in the order of the walk, that lie in a range."""
     condition, order = part
     if condition:
-        records = records.filter(condition)
+        # As filter() does, without a second Q around it, for each page and batch.
+        records = records.complex_filter(condition)
     return records if order is None else records.order_by(*order)
 
 
