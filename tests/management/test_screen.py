@@ -5,7 +5,13 @@ from io import StringIO
 import pytest
 from django.core.management.base import OutputWrapper
 
+from upkeep.management.displays import Bar
 from upkeep.management.screen import Screen, printable
+from upkeep.models import Run
+from upkeep.runs.status import Status
+
+# How rich begins a bar that is whole.
+WHOLE = "\x1b[38;5;70m━"
 
 
 class Terminal(StringIO):
@@ -92,3 +98,17 @@ def test_markup_is_not_obeyed(terminal: Terminal) -> None:
 )
 def test_what_would_steer_a_terminal_is_spelled_out(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("total", [None, 90, 100])
+def test_a_bar_stands_still_where_a_run_is_at_its_end(
+    terminal: Terminal, total: int | None
+) -> None:
+    """Rich moves what it knows no end of, and draws what is whole in another colour."""
+    bar = Bar(Screen(OutputWrapper(terminal)))
+    with bar:
+        bar.stands(Run(done=90, total=total, status=Status.SUCCEEDED))
+    last = terminal.getvalue().rsplit("\x1b[2K", 1)[-1]
+    assert WHOLE in last
+    assert "90" in last
+    assert "100" not in last.replace("100 %", "")

@@ -7,6 +7,7 @@ from django.utils import translation
 
 from upkeep.runs.models import Run
 from upkeep.runs.progress import Progress
+from upkeep.runs.status import Status
 
 
 def progress(done: int, total: int | None = None, seconds: float = 0) -> Progress:
@@ -72,6 +73,19 @@ class TestText:
     def test_is_a_sentence(self, one: Progress, text: str) -> None:
         with translation.override("en"):
             assert one.text == text
+
+
+@pytest.mark.parametrize("done", [90, 110])
+def test_a_walk_that_came_to_its_end_was_as_long_as_it_was(done: int) -> None:
+    run = Run(done=done, total=100, status=Status.SUCCEEDED)
+    assert Progress(run).text == f"{done} items done"
+    assert Progress(run).fraction is None
+    assert Progress(run).reached == 1  # of 1: the bar is full.
+
+
+def test_one_that_stopped_before_its_end_has_the_rest_before_it() -> None:
+    run = Run(done=90, total=100, status=Status.CANCELLED)
+    assert Progress(run).text == "90 of 100 items (90 %)"
 
 
 def test_what_was_changed_is_told_where_a_task_declares_updates() -> None:

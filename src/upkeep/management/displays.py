@@ -106,10 +106,13 @@ class Bar(Display):
     def stands(self, run: Run) -> None:
         """Move the bar."""
         status = Text(f"{run.status:<11}", STYLES[Status(run.status)])
+        total = progress.Progress(run).total
+        if total is None and not run.is_active:
+            total = run.reached  # Or it would go on moving where nothing does.
         self._bar.update(
             self._row,
             completed=run.reached,
-            total=progress.Progress(run).total,
+            total=total,
             description=status.markup,
             where=where_shortly(run),
         )

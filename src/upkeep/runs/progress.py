@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from upkeep.runs.status import Status
+
 if TYPE_CHECKING:
     from upkeep.runs.models import Run
 
@@ -23,9 +25,11 @@ class Progress:
         self.changed, self.created, self.deleted = run.changed, run.created, run.deleted
         self.passed = run.reached
         self.is_estimated = run.is_total_estimated
-        # An estimate that was too small says nothing any more.
+        # An estimate that was too small says nothing any more, nor does any number
+        # that others were found to be at the end: rows come and go meanwhile.
         is_wrong = self.is_estimated and run.reached >= (run.total or 0)
-        self.total = None if is_wrong else run.total
+        is_past = run.status == Status.SUCCEEDED and run.reached != run.total
+        self.total = None if is_wrong or is_past else run.total
         self.unit = run.unit
         self.time_running = run.time_running
 
