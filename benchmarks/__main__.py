@@ -58,7 +58,13 @@ def main() -> int:
 def arguments(names: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=names)
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="CASE",
+        help=f"one of: {'; '.join(names)}. May be given several times.",
+    )
     parser.add_argument("--database", action="append", choices=DATABASES)
     parser.add_argument("--pairs", type=int, default=7, help="for each (default: 7)")
     return parser.parse_args()
