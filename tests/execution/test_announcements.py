@@ -497,7 +497,7 @@ class TestWhatIsLeft:
 def test_a_hook_that_takes_longer_than_a_lease_is_called_once(
     known: Known, settings: Settings
 ) -> None:
-    lease = 0.6
+    lease = 1.5
     settings.UPKEEP = {"LEASE": timedelta(seconds=lease)}
 
     @known

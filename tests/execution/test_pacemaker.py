@@ -22,7 +22,7 @@ from upkeep.runs.status import Status
 
 Known = Callable[[Any], Any]
 
-LEASE = timedelta(seconds=0.6)
+LEASE = timedelta(seconds=1.5)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -165,7 +165,7 @@ def test_a_file_that_is_deleted_meanwhile_is_missed_by_the_next_worker(
 
 
 def test_a_read_that_stalls_for_three_leases_keeps_the_run(settings: Settings) -> None:
-    lease = timedelta(seconds=0.6)
+    lease = timedelta(seconds=1.5)
     settings.UPKEEP = {"LEASE": lease}
     at = calls_of_a_run() // 2
     run = begin()
