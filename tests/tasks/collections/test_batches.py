@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from tests.tasks.collections.walks import walk
-from tests.testapp.models import Item, Reading, Seat
+from tests.testapp.models import Country, Document, Item, Parcel, Reading, Seat
 from upkeep import Batches
 from upkeep.exceptions import InvalidCollection
 from upkeep.tasks.collections import Collection, collect
@@ -77,6 +78,34 @@ class TestWalk:
         assert len(page.items) == 1
         assert "LIMIT 2 OFFSET 3" in queries[0]["sql"]
         assert len(queries) == 1
+
+    @pytest.mark.parametrize("backwards", [False, True])
+    @pytest.mark.parametrize("bounded", [False, True])
+    @pytest.mark.parametrize("model", [Item, Document, Country, Parcel])
+    def test_by_keys_of_any_kind(
+        self, model: type[Model], *, bounded: bool, backwards: bool
+    ) -> None:
+        for number in range(7):
+            key = {"code": chr(97 + number)} if model is Country else {}
+            model._default_manager.create(**key)
+        records = model._default_manager.order_by("-pk" if backwards else "pk")
+        collection = walked(
+            Batches(records, 2),
+            bounded=bounded,
+            cursor_fields=("-pk",) if backwards else None,
+        )
+        found = [list(batch.values_list("pk", flat=True)) for batch in walk(collection)]
+        assert [len(keys) for keys in found] == [2, 2, 2, 1]
+        assert set(chain.from_iterable(found)) == {each.pk for each in records}
+
+    def test_one_that_is_kept_stays_what_it_was(self) -> None:
+        items(7)
+        kept = list(walk(walked(Batches(Item.objects.all(), 3))))
+        assert [[item.n for item in batch.order_by("n")] for batch in kept] == [
+            [0, 1, 2],
+            [3, 4, 5],
+            [6],
+        ]
 
     @pytest.mark.parametrize("options", [{}, {"cursor_fields": ("name",)}])
     def test_a_batch_has_no_order_for_which_mariadb_would_sort_its_update(

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.models import Manager, QuerySet
 
 from upkeep.tasks.collections.base import Cursor, Page
-from upkeep.tasks.collections.keysets import Range
+from upkeep.tasks.collections.keysets import Variable
 from upkeep.tasks.collections.querysets import (
     RecordsCollection,
     fetch,
@@ -59,6 +59,8 @@ class BatchesCollection(RecordsCollection):
         self._names = [column.name for column in self.keyset.columns]
         key = batches.queryset.model._meta.pk_fields
         self._primary = itemgetter(*[self._names.index(each.attname) for each in key])
+        self._last_end = Variable(key[-1])
+        self._keys_behind: tuple[Any, QuerySet[Any]] | None = None
         # For an UPDATE in an order MariaDB needs twice the time. It finds a range of
         # keys in their order anyhow; others know no such UPDATE, and find it in any.
         self._is_ordered = connections[alias].vendor != "mysql"
@@ -68,8 +70,9 @@ class BatchesCollection(RecordsCollection):
     def page(self, cursor: Cursor | None, size: int) -> Page[Any]:
         """Return the next batch, one whatever `size`: it may be work for a chunk."""
         until = self.until(cursor)
+        place = self.place(cursor)
         find = self._find_by_range if len(self._names) == 1 else self._find_by_keys
-        batch, end, last = find(list(self.ranges(cursor, until)))
+        batch, end, last = find(place, until)
         items = [] if batch is None else [batch]
         return Page(items, last, lambda _index: self.cursor(end, until))
 
@@ -85,19 +88,30 @@ class BatchesCollection(RecordsCollection):
         """Count the batches, or estimate how many they are."""
         return in_batches(rough_size_of(self.unlocked), self.size)
 
-    def _find_by_range(self, ranges: list[Range]) -> Found:
+    def _find_by_range(self, place: list[Any] | None, until: Any) -> Found:
         """Return the records up to the last key, the only one that is fetched."""
-        (behind,) = ranges
-        keys = within(self._keys, behind)
+        keys = self._keys_of_range(place, until)
         ends = keys[self.size - 1 : self.size + 1] or keys.reverse()[:1]
         if not ends:
             return None, None, True
-        condition, order = behind
+        ((condition, order),) = self.ranges_behind(place, until)
         batch = within(self._whole, (condition & self.keyset.up_to(ends[0]), order))
         return batch, ends[0], len(ends) == 1
 
-    def _find_by_keys(self, ranges: list[Range]) -> Found:
+    def _keys_of_range(self, place: list[Any] | None, until: Any) -> QuerySet[Any]:
+        """Return the keys behind a place, by a query that is built for all places."""
+        if place is None:
+            (whole,) = self.ranges_behind(None, until)
+            return within(self._keys, whole)
+        if self._keys_behind is None or self._keys_behind[0] != until:
+            (behind,) = self.ranges_behind([self._last_end], until)
+            self._keys_behind = until, within(self._keys, behind)
+        (self._last_end.value,) = place
+        return self._keys_behind[1]
+
+    def _find_by_keys(self, place: list[Any] | None, until: Any) -> Found:
         """Return the records of certain primary keys, for no one range holds them."""
+        ranges = self.ranges_behind(place, until)
         keys = fetch((within(self._keys, each) for each in ranges), self.size + 1)
         last = len(keys) <= self.size
         del keys[self.size :]

@@ -16,7 +16,7 @@ from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
-from django.db.models import BooleanField, F, Func, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
 from django.db.models.lookups import Exact, GreaterThan, Lookup
 
 from upkeep.exceptions import InvalidCollection
@@ -25,6 +25,7 @@ from upkeep.tasks.values import to_json
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Field
     from django.db.models.expressions import OrderBy
     from django.db.models.sql.compiler import SQLCompiler, _AsSqlType
 
@@ -84,6 +85,23 @@ class Pair(Func):
         rows = [", ".join(sql for sql, _ in side) for side in (left, right)]
         params = [value for _, params in [*left, *right] for value in params]
         return f"({rows[0]}) {sign} ({rows[1]})", tuple(params)
+
+
+class Variable(Value):
+    """A value in a query that is built once, and asked anew with each value it has."""
+
+    def __init__(self, output_field: Field[Any, Any]) -> None:
+        self._held: list[Any] = []  # A query has a copy of us, which holds the same.
+        super().__init__(None, output_field=output_field)
+
+    @property
+    def value(self) -> Any:
+        """The value that the query is asked with next."""
+        return self._held[0]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._held[:] = [value]
 
 
 class Keyset:

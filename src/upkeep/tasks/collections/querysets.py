@@ -90,9 +90,13 @@ class RecordsCollection(Collection[Any]):
 
     def ranges(self, cursor: Cursor | None, until: Any) -> Iterator[Range]:
         """Yield what lies behind a cursor; the order is that of the walk if None."""
+        return self.ranges_behind(self.place(cursor), until)
+
+    def ranges_behind(self, place: list[Any] | None, until: Any) -> Iterator[Range]:
+        """Yield what lies behind the values of a key, and all there is behind None."""
         ranges: Iterable[Range] = [(Q(), None)]
-        if cursor is not None:
-            ranges = self.keyset.behind(self._place(cursor))
+        if place is not None:
+            ranges = self.keyset.behind(place)
         if until is None:
             yield from ranges
             return
@@ -148,7 +152,10 @@ class RecordsCollection(Collection[Any]):
                 "another column."
             )
 
-    def _place(self, cursor: Cursor) -> list[Any]:
+    def place(self, cursor: Cursor | None) -> list[Any] | None:
+        """Return the values of the key at a cursor. Raises CursorMismatch."""
+        if cursor is None:
+            return None
         self.check_kind(cursor)
         if cursor.get("model", self.model) != self.model:
             raise CursorMismatch(
