@@ -72,6 +72,12 @@ class Limit(Disk):
         """Have a new connection ask before each statement whether there is room."""
         connection.execute_wrappers.append(self._ask)
 
+    def look_away(self, connection: Any) -> None:
+        """Leave a connection as it was: who comes later has a place of their own."""
+        wrappers = connection.execute_wrappers
+        wrappers[:] = [each for each in wrappers if each != self._ask]
+        connection.close()
+
     def _ask(
         self, execute: Any, sql: str, params: Any, many: bool, context: Any
     ) -> Any:
@@ -95,7 +101,7 @@ def disk(
         connection_created.connect(limit.watch)
         yield limit
         connection_created.disconnect(limit.watch)
-        connection.close()
+        limit.look_away(connection)
         return
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(tmp_path)]
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
