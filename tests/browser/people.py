@@ -15,6 +15,9 @@ element => {
 }
 """
 
+# Past this nobody clicks for what stood there a moment ago.
+SETTLED = 700  # milliseconds
+
 # So many elements there are at most on the way around a page.
 ONCE_AROUND = 60
 
@@ -30,6 +33,10 @@ class Person:
     def press(self, name: str) -> None:
         """Press a button."""
         self.page.get_by_role("button", name=name, exact=True).click()
+
+    def think(self) -> None:
+        """Take the time that anybody takes before the next button."""
+        self.page.wait_for_timeout(SETTLED)
 
     def follow(self, name: str) -> None:
         """Follow a link."""

@@ -7,14 +7,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.browsing import Watch, is_poll
 from tests.browser.conftest import Open
+from tests.browser.people import SETTLED
 from tests.registering import registered
 from tests.runs.stages import run_in
 from tests.testapp.maintenance import Numbers
 from upkeep.runs.models import Run
 from upkeep.runs.status import Status
-
-# Past this nobody clicks for what stood there a moment ago.
-SETTLED = 700  # milliseconds
 
 # A person's second click may come before or behind the first one's request.
 CLICK_TWICE = """

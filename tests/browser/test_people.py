@@ -57,6 +57,7 @@ def test_a_run_can_be_started_watched_and_steered(
     person.see("Paused by ada.")
     assert Run.objects.get().status == Status.PAUSED
 
+    person.think()
     person.press("Resume")
     person.see("Running for")
     person.see_it_move()
